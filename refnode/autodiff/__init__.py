@@ -1,0 +1,1 @@
+"""Reverse-mode differentiation of NumPy itself. It knows nothing of differential equations."""

@@ -1,0 +1,333 @@
+"""pullback, and what follows from it: grad, value_and_grad, jvp, jacobian, hvp.
+
+All of reverse mode is `pullback` and `sweep`. Everything else calls pullback, and since the rules are traced like any other NumPy code,
+each of these functions can be applied to the result of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.rules import ELEMENTWISE, RULES, cast, sum_to
+from refnode.autodiff.trace import Level, Node, Traced, here, innermost, lift, plain
+from refnode.errors import TraceError
+from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, rebuild, tree_map
+
+
+def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree = None) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
+    """f(*args) and the function that carries a cotangent of the value back to the arguments.
+
+        value, back = pullback(f, *args);   back(g) = (g^T df/dargs[0], g^T df/dargs[1], ...)
+
+    args are trees; each floating-point leaf is differentiated. Leaves that are int, bool, str, None, callable, or integer or boolean arrays
+    are static: f receives them as they are, and their place in the cotangent holds None. g has the structure and shapes of
+    the value; back returns a tuple with one cotangent tree per argument, always a tuple, each leaf with its argument's shape and dtype.
+    It can be called any number of times.
+
+    argnums: the arguments to differentiate (default: all); the others hold None.
+    like: a tree of arrays; the value is brought to its structure (a list of numbers is an array where `like` has one) and shapes.
+
+    A function that has an attribute `f.pullback`, itself (*args) -> (value, back), is not traced: its own pullback is used.
+    Raises TraceError for idioms that cannot be differentiated. Paper: the vector-Jacobian products of Algorithm 1. Statement: S10
+    """
+    own = getattr(f, "pullback", None)
+    if own is not None:
+        value, own_back = own(*args)
+        return value, lambda g: tuple(own_back(g))
+    level = Level()
+    inputs: list[tuple[Any, Node | None]] = []
+
+    def traced(leaf: Any) -> Any:
+        node = Node(leaf, level) if is_differentiable(leaf) else None
+        inputs.append((leaf, node))
+        return leaf if node is None else Traced(node, False)
+
+    chosen = range(len(args)) if argnums is None else [i % len(args) for i in ((argnums,) if isinstance(argnums, int) else argnums)]
+    try:
+        output = f(*(tree_map(traced, arg) if i in chosen else arg for i, arg in enumerate(args)))
+        output = tree_map(_as_array, output) if like is None else _conform(output, like)
+        value = tree_map(lambda leaf: leaf.node.value if _belongs(leaf, level) else leaf, output)
+        roots = [leaf.node if _belongs(leaf, level) else None for leaf in leaves(output)]
+    except TraceError:
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__, TraceError):
+            raise error.__cause__ from None
+        raise
+    finally:
+        level.alive = False
+
+    def back(g: Tree) -> tuple[Any, ...]:
+        cotangents: dict[Node, Any] = {}
+        for root, gi in zip(roots, leaves(_checked(g, value)), strict=True):
+            if root is not None:
+                cotangents[root] = cotangents[root] + gi if root in cotangents else gi
+        sweep(cotangents)
+        found = iter(None if node is None else _finished(cotangents.get(node), leaf) for leaf, node in inputs)
+        return tuple(tree_map(lambda _: next(found), arg) if i in chosen else None for i, arg in enumerate(args))
+
+    return value, back
+
+
+def sweep(cotangents: dict[Node, Any]) -> None:
+    """The reverse pass: cotangents of output nodes are carried to all nodes without parents, in the same dictionary.
+
+    A node is processed when all nodes that used it have been: first the uses are counted, then the references are followed.
+    """
+    uses: dict[Node, int] = dict.fromkeys(cotangents, 0)
+    pending = list(cotangents)
+    while pending:
+        for _, parent in pending.pop().parents:
+            if parent in uses:
+                uses[parent] += 1
+            else:
+                uses[parent] = 1
+                pending.append(parent)
+    ready = [node for node in cotangents if uses[node] == 0]
+    while ready:
+        node = ready.pop()
+        if not node.parents:
+            continue
+        g = cotangents.pop(node, None)
+        for (_, parent), contribution in zip(node.parents, _contributions(node, g), strict=True):
+            if contribution is not None:
+                cotangents[parent] = cotangents[parent] + contribution if parent in cotangents else contribution
+            uses[parent] -= 1
+            if uses[parent] == 0:
+                ready.append(parent)
+
+
+def _contributions(node: Node, g: Any) -> list[Any]:
+    """The cotangents of a node's parents, by the rule of the node's function."""
+    if g is None:
+        return [None] * len(node.parents)
+    if node.back is not None:
+        return node.back(g)
+    rule = ELEMENTWISE.get(node.func)
+    if rule is not None:
+        found = []
+        for position, parent in node.parents:
+            vjp = rule[position]
+            found.append(None if vjp is None else sum_to(vjp(g, node.value, *node.args, **node.kwargs), getattr(parent.value, "shape", ())))
+        return found
+    rule = RULES[node.func]
+    if callable(rule):
+        return [rule(position, g, node.value, *node.args, **node.kwargs) for position, _ in node.parents]
+    return [None if rule[position] is None else rule[position](g, node.value, *node.args, **node.kwargs) for position, _ in node.parents]
+
+
+def grad(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
+    """The gradient of a function with one real value: grad(f)(*args) is df/dargs[argnums], a tree like the argument.
+
+    argnums: an int gives one tree, a tuple of ints a tuple of trees. Integers in the arguments named by argnums are promoted to float64.
+    """
+    both = value_and_grad(f, argnums)
+    return lambda *args: both(*args)[1]
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Like `grad`, returning (value, gradient). With has_aux f returns (value, aux), and ((value, aux), gradient) is returned."""
+
+    def both(*args: Any) -> tuple[Any, Any]:
+        args = promoted(args, argnums)
+        aux = []
+
+        def value_only(*traced_args: Any) -> Any:
+            if not has_aux:
+                return f(*traced_args)
+            value, extra = f(*traced_args)
+            aux.append(tree_map(plain, extra))
+            return value
+
+        value, back = pullback(f if not has_aux else value_only, *args, argnums=argnums)
+        if is_container(value) or np.size(plain(value)) != 1:
+            shape = f"{len(value)} entries" if is_container(value) else f"shape {np.shape(plain(value))}"
+            raise TypeError(f"grad needs a function with one real value, but it returned {shape}; sum it to a loss, or use jacobian or pullback.")
+        cotangents = back(np.ones(np.shape(plain(value)), getattr(value, "dtype", np.float64)))
+        gradient = cotangents[argnums] if isinstance(argnums, int) else tuple(cotangents[i] for i in argnums)
+        return ((value, aux[0]) if has_aux else value), gradient
+
+    return both
+
+
+def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    """f(*primals) and its directional derivative along `tangents`, trees like the primals (None at static leaves).
+
+    back is linear in its cotangent, so that its own pullback is the Jacobian times a vector. This costs two pullbacks: about three times
+    what a forward mode would.
+    """
+    value, back = pullback(f, *primals)
+    zero = tree_map(lambda leaf: np.zeros(np.shape(plain(leaf)), getattr(leaf, "dtype", np.float64)), value)
+    _, back_of_back = pullback(back, zero)
+    return value, back_of_back(tuple(tangents))[0]
+
+
+def jacobian(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
+    """jacobian(f)(*args): for each leaf of the argument an array of shape value.shape + leaf.shape. One pullback, one sweep per entry of f."""
+
+    def rows(*args: Any) -> Any:
+        args = promoted(args, argnums)
+        value, back = pullback(f, *args, argnums=argnums)
+        if is_container(value):
+            raise TypeError("jacobian needs a function that returns one array; concatenate the outputs.")
+        shape = np.shape(plain(value))
+        basis = np.eye(int(np.prod(shape)), dtype=getattr(value, "dtype", np.float64)).reshape(-1, *shape)
+        found = [back(e) for e in basis]
+        whole = [tree_map(lambda *g: np.reshape(np.stack(g), shape + g[0].shape), *(row[i] for row in found)) if found else None
+                 for i in ((argnums,) if isinstance(argnums, int) else argnums)]
+        return whole[0] if isinstance(argnums, int) else tuple(whole)
+
+    return rows
+
+
+def hvp(f: Callable[..., Any], args: tuple[Any, ...], vectors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Hessian-vector products of a function with one real value: (sum_j d2f/dargs[i]dargs[j] vectors[j]) for each argument i. Statement: S21"""
+    args = promoted(args, tuple(range(len(args))))
+    gradient = grad(f, tuple(range(len(args))))
+    _, back = pullback(gradient, *args)
+    return back(tuple(vectors))  # the Hessian is symmetric
+
+
+def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> Callable[..., Any]:
+    """f with its own pullback, intercepted wherever it is called with traced arguments.
+
+        own_pullback(*args, **kwargs) -> (value, back),  back(g) -> one cotangent tree per positional argument
+
+    Both in traceable NumPy. A call with traced arguments strips the innermost level among them and uses own_pullback on what is below.
+    """
+
+    def intercepted(*args: Any, **kwargs: Any) -> Any:
+        operands = [leaf for arg in args for leaf in leaves(arg)]
+        if not any(isinstance(x, Traced) for x in operands):
+            return f(*args, **kwargs)
+        level = innermost(operands)
+        below = tree_map(lambda x: x.node.value if _belongs(x, level) else x, args)
+        value, back = own_pullback(*below, **kwargs)
+        way = Raveler(tree_map(plain, value))
+        parents = tuple((i, x.node) for i, x in enumerate(operands) if _belongs(x, level))
+
+        def back_flat(g: Any) -> list[Any]:
+            cotangents = back(_split(g, value, way))
+            found = [c for arg, cotangent in zip(args, cotangents, strict=True) for c in _padded(arg, cotangent)]
+            return [found[i] for i, _ in parents]
+
+        flat = Node(_flat(value), level, parents=parents, back=back_flat)
+        return _split(Traced(flat, True), value, way)
+
+    intercepted.pullback = own_pullback  # type: ignore[attr-defined]
+    intercepted.__name__, intercepted.__doc__, intercepted.__wrapped__ = f.__name__, f.__doc__, f  # type: ignore[attr-defined]
+    return intercepted
+
+
+def _flat(tree: Tree) -> Any:
+    """All leaves, one after the other, in one vector."""
+    return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves(tree)])
+
+
+def _split(vector: Any, tree: Tree, way: Raveler) -> Tree:
+    """The inverse of `_flat`."""
+    def leaf(part: slice, shape: tuple[int, ...], dtype: Any) -> Any:
+        piece = np.reshape(vector[part], shape)
+        return piece if piece.dtype == dtype else cast(piece, dtype)
+    return rebuild(tree, (leaf(*place) for place in zip(way.parts, way.shapes, way.dtypes, strict=True)))
+
+
+def _padded(arg: Tree, cotangent: Tree) -> list[Any]:
+    """One cotangent per leaf of `arg`, None where there is none."""
+    if cotangent is None:
+        return [None] * len(leaves(arg))
+    if not is_container(arg):
+        return [cotangent] if arg is not None else []
+    pairs = ((arg[key], cotangent[key]) for key in arg) if isinstance(arg, dict) else zip(arg, cotangent, strict=True)
+    return [c for child, its in pairs for c in _padded(child, its)]
+
+
+def is_differentiable(leaf: Any) -> bool:
+    """Floating-point numbers and arrays are; everything else is static. Complex and unusual floating types are refused."""
+    if isinstance(leaf, (float, Traced)):
+        return True
+    dtype = getattr(leaf, "dtype", None)
+    if isinstance(leaf, np.ma.MaskedArray):
+        raise TypeError("masked arrays cannot be differentiated; fill or compress the array first.")
+    if dtype in (np.float64, np.float32):
+        return isinstance(leaf, (np.ndarray, np.generic))
+    if isinstance(leaf, complex) or (isinstance(leaf, (np.ndarray, np.generic)) and dtype.kind in "fcO"):  # type: ignore[union-attr]
+        raise TypeError(f"a value of type {dtype or 'complex'} cannot be differentiated; use float64 or float32 (real and imaginary part apart).")
+    return False
+
+
+def promoted(args: tuple[Any, ...], argnums: Any) -> tuple[Any, ...]:
+    """args with integers in the chosen ones as float64, and lists of plain numbers as arrays."""
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for i in chosen:
+        if not isinstance(i, int) or not -len(args) <= i < len(args):
+            raise ValueError(f"argnums names argument {i!r}, but the function was called with {len(args)} positional arguments.")
+
+    def promote(leaf: Any) -> Any:
+        if isinstance(leaf, (int, np.integer)) and not isinstance(leaf, bool):
+            return float(leaf)
+        return leaf.astype(np.float64) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iu" else leaf
+
+    wanted = {i % len(args) for i in chosen}
+    return tuple(promote(arg) if i in wanted and not is_container(arg) else arg for i, arg in enumerate(args))
+
+
+def _belongs(x: Any, level: Level) -> bool:
+    return isinstance(x, Traced) and x.node.level is level
+
+
+def _as_array(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
+        return lift(leaf)
+    if isinstance(leaf, (int, bool)):
+        return float(leaf)
+    if isinstance(leaf, (Traced, float, np.ndarray, np.generic)):
+        return leaf
+    raise TraceError(f"the function returned a {type(leaf).__name__}, which has no derivative{here()}; return numbers or arrays.")
+
+
+def _conform(output: Tree, like: Tree) -> Tree:
+    """The output of dynamics in the state's structure, shapes and dtypes."""
+    if is_container(like):
+        try:
+            return tree_map(lambda model, x: _conform(x, model), like, output)
+        except ValueError as error:
+            raise ValueError(f"f must return the structure of the state: {error}") from None
+    if is_container(output):
+        output = np.array(output, dtype=object)
+    if output is None:
+        raise TypeError(f"f returned None; it must return dz/dt with the state's shape {np.shape(plain(like))}.")
+    output = _as_array(output)
+    shape, dtype = np.shape(plain(like)), plain(like).dtype
+    if np.shape(plain(output)) != shape:
+        raise ValueError(f"f returned shape {np.shape(plain(output))} where the state has shape {shape}; nothing is broadcast.")
+    if not isinstance(output, Traced):
+        return np.asarray(output, dtype)
+    return output if output.dtype == dtype else cast(output, dtype)
+
+
+def _checked(g: Tree, value: Tree) -> Tree:
+    """A cotangent with exactly the structure and shapes of the value."""
+    def check(leaf: Any, gi: Any) -> Any:
+        gi = lift(gi) if isinstance(gi, np.ndarray) and gi.dtype == object else gi
+        gi = gi if isinstance(gi, Traced) else np.asarray(gi, getattr(leaf, "dtype", np.float64))
+        if gi.shape != np.shape(plain(leaf)):
+            raise ValueError(f"the cotangent has shape {gi.shape} where the value has shape {np.shape(plain(leaf))}.")
+        return gi
+    if is_container(value):
+        check_same_structure(value, g)
+    return tree_map(check, value, g)
+
+
+def _finished(g: Any, leaf: Any) -> Any:
+    """An input's cotangent in its own dtype; exact zeros for an input that was not used."""
+    value = plain(leaf)
+    dtype = getattr(value, "dtype", np.float64)
+    if g is None:
+        return np.zeros(np.shape(value), dtype) if isinstance(value, np.ndarray) else np.zeros((), dtype)[()]
+    if isinstance(g, Traced):
+        return g if g.dtype == dtype else cast(g, dtype)
+    return np.array(g, dtype) if isinstance(value, np.ndarray) else np.asarray(g, dtype)[()]

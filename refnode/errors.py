@@ -1,0 +1,43 @@
+"""What can go wrong, by name. Wrong arguments raise ValueError or TypeError instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TraceError(TypeError):
+    """A NumPy or Python idiom that cannot be differentiated as it is written; the message names the remedy."""
+
+
+class SolverError(RuntimeError):
+    """A solve that could not be finished.
+
+    t, h:     where it stopped, and the step that was tried there (floats, in the units of time of f)
+    z:        the last accepted state, a tree like z0
+    stats:    `SolveStats`: evaluations and steps up to there
+    partial:  (ts, zs) with the observations that were reached: they are right, the rest was never computed
+    """
+
+    def __init__(self, message: str, *, t: float, h: float, z: Any = None, stats: Any = None, partial: Any = None):
+        super().__init__(message)
+        self.t, self.h, self.z, self.stats, self.partial = t, h, z, stats, partial
+
+
+class StepSizeUnderflow(SolverError):
+    """The error test asks for steps that the floating-point time axis (or min_step) does not allow."""
+
+
+class MaxStepsReached(SolverError):
+    """max_steps attempts were made; the cap is on the whole solve, so nothing loops for ever."""
+
+
+class NonFiniteDynamics(SolverError):
+    """f returned NaN or infinity: at the start, or wherever smaller steps did not help."""
+
+
+class ReconstructionError(SolverError):
+    """The adjoint's backward solve could not find its way back to the stored states: no digit of z is left."""
+
+
+class ReconstructionWarning(UserWarning):
+    """The adjoint's backward solve came back more than 100 tolerances away from the stored states."""

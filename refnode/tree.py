@@ -1,0 +1,192 @@
+"""Nested tuple/list/dict of arrays, and one flat vector.
+
+A *tree* is a tuple, named tuple, list or dict of trees; everything else is a leaf. None is a tree without leaves: it marks the
+place of a leaf that has no gradient. The verbs: `leaves`, `tree_map`, `rebuild`, and `Raveler` for the way to one vector and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from refnode.errors import TraceError
+
+Tree = Any
+
+
+def leaves(tree: Tree) -> list[Any]:
+    """The leaves from left to right; a dict in the order of its keys' insertion."""
+    if not is_container(tree):
+        return [] if tree is None else [tree]
+    return [leaf for child in _children(tree) for leaf in leaves(child)]
+
+
+def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
+    """function applied to each leaf of `tree` and to the leaves at the same places of `rest`, which must have its structure."""
+    if tree is None:
+        return None
+    if not is_container(tree):
+        return function(tree, *rest)
+    for other in rest:
+        check_same_structure(tree, other)
+    if isinstance(tree, dict):
+        return type(tree)((key, tree_map(function, tree[key], *(other[key] for other in rest))) for key in tree)
+    return _like(tree, [tree_map(function, *children) for children in zip(tree, *rest, strict=True)])
+
+
+def rebuild(tree: Tree, new_leaves: Iterator[Any]) -> Tree:
+    """The structure of `tree` with leaves taken from an iterator, left to right."""
+    return tree_map(lambda _: next(new_leaves), tree)
+
+
+def is_container(x: Any) -> bool:
+    return isinstance(x, (tuple, list, dict))
+
+
+def check_same_structure(tree: Tree, other: Tree) -> None:
+    """One level: the same kind of container with as many entries, or the same keys. Lists and tuples count as the same kind."""
+    if isinstance(tree, dict):
+        if not isinstance(other, dict) or tree.keys() != other.keys():
+            raise ValueError(f"a dict with the keys {list(tree)} was expected, not {_describe(other)}.")
+    elif isinstance(other, dict) or not is_container(other) or len(tree) != len(other):
+        raise ValueError(f"a {type(tree).__name__} of {len(tree)} entries was expected, not {_describe(other)}.")
+
+
+def as_state(x: Tree) -> Tree:
+    """An initial state as arrays: lists and tuples of plain numbers become one array (as in SciPy), integers become float64.
+
+    A tree is a container that holds at least one array or container. float32, float64 and the complex dtypes stay as they are; every other
+    dtype is refused with a TypeError.
+    """
+    if x is None:
+        raise TypeError("a state cannot be None; give an array, a number, or a tuple, list or dict of them.")
+    if isinstance(x, dict):
+        return type(x)((key, as_state(child)) for key, child in x.items())
+    if is_container(x) and (any(is_container(child) for child in x) or any(isinstance(child, np.ndarray) for child in x)):
+        return _like(x, [as_state(child) for child in x])
+    return _state_array(x)
+
+
+class Raveler:
+    """The way from a tree of arrays to one flat vector, and back.
+
+        r = Raveler(tree);  v = r.ravel(tree);  tree == r.unravel(v)
+
+    dtype is that of the leaves (the widest, where they differ; `unravel` gives each leaf its own back). `parts` holds each leaf's slice of
+    the vector: the error norm is a maximum over them.
+    """
+
+    def __init__(self, tree: Tree):
+        self.tree = tree
+        arrays = [np.asarray(leaf) for leaf in leaves(tree)]
+        self.shapes = [a.shape for a in arrays]
+        self.dtypes = [a.dtype for a in arrays]
+        self.dtype = np.result_type(*self.dtypes) if arrays else np.dtype(np.float64)
+        ends = np.cumsum([0] + [a.size for a in arrays]).tolist()
+        self.parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        self.size: int = ends[-1]
+        self._is_leaf = not is_container(tree)
+        self._places = list(zip(self.parts, self.shapes, self.dtypes, strict=True))
+
+    def ravel(self, tree: Tree, out: np.ndarray | None = None) -> np.ndarray:
+        """`tree`, whose structure and shapes are already known to be right, written into `out` (a new vector if none is given)."""
+        if out is None:
+            out = np.empty(self.size, self.dtype)
+        if self._is_leaf:
+            out[:] = tree.reshape(-1)
+        else:
+            for part, leaf in zip(self.parts, leaves(tree), strict=True):
+                out[part] = leaf.reshape(-1)
+        return out
+
+    def unravel(self, vector: np.ndarray) -> Tree:
+        """Read-only arrays: views of `vector` where the dtypes agree."""
+        if self._is_leaf:
+            return self._leaf(vector, *self._places[0])
+        return rebuild(self.tree, iter([self._leaf(vector, *place) for place in self._places]))
+
+    @staticmethod
+    def _leaf(vector: np.ndarray, part: slice, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        leaf = vector[part].reshape(shape)
+        if leaf.dtype is not dtype:
+            leaf = leaf.astype(dtype)
+        leaf.flags.writeable = False
+        return leaf
+
+    def conform(self, out: Tree, what: str = "f") -> Tree:
+        """What a user's function returned, as arrays of exactly the tree's structure and shapes, in its dtypes.
+
+        A list or tuple of numbers counts as an array where the tree has an array. No broadcasting: a wrong shape is a ValueError.
+        """
+        if self._is_leaf:
+            return _conform(out, self.shapes[0], self.dtypes[0], what)
+        places = iter(zip(self.shapes, self.dtypes, strict=True))
+        try:
+            return tree_map(lambda _, x: _conform(x, *next(places), what), self.tree, out)
+        except ValueError as error:
+            if str(error).startswith(what):
+                raise
+            raise ValueError(f"{what} must return the structure of the state: {error}") from None
+
+
+def _conform(x: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.ndarray:
+    if type(x) is not np.ndarray:
+        if is_traced(x) or (is_container(x) and any(map(is_traced, leaves(x)))):
+            raise TraceError(f"{what} returned a value that is being differentiated although its arguments are not: "
+                             "it uses a traced value of an enclosing function; pass that value in theta.")
+        if x is None:
+            raise TypeError(f"{what} returned None; it must return dz/dt with the state's shape {shape}.")
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"{what} returned a {type(x).__name__} that is no array ({error}); return one array of shape {shape}.") from None
+    if x.dtype == object:
+        if any(map(is_traced, x.reshape(-1))):
+            return _conform(x.reshape(-1).tolist(), shape, dtype, what)
+        raise TypeError(f"{what} returned an object array; it must hold numbers.")
+    if x.shape != shape:
+        raise ValueError(f"{what} returned shape {x.shape} where the state has shape {shape}; nothing is broadcast.")
+    if x.dtype != dtype:
+        if x.dtype.kind == "c" and dtype.kind != "c":
+            raise TypeError(f"{what} returned {x.dtype} for a state of dtype {dtype}; start from a complex z0.")
+        if x.dtype.kind not in "fciub":
+            raise TypeError(f"{what} returned dtype {x.dtype}; it must return numbers.")
+        x = x.astype(dtype)
+    return x
+
+
+def is_traced(x: Any) -> bool:
+    """Whether NumPy hands operations on x to somebody else (NEP 18): the mark of a value that is being differentiated."""
+    return hasattr(type(x), "__array_function__") and not isinstance(x, np.ndarray)
+
+
+def _children(tree: Tree) -> Any:
+    return tree.values() if isinstance(tree, dict) else tree
+
+
+def _like(tree: Tree, children: list[Any]) -> Tree:
+    """A list, tuple or named tuple like `tree`."""
+    if hasattr(tree, "_fields"):
+        return type(tree)(*children)
+    return children if isinstance(tree, list) else tuple(children)
+
+
+def _state_array(x: Any) -> np.ndarray:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("masked arrays are not supported; fill or compress the array first.")
+    array = np.asarray(x)
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
+        raise TypeError(f"the dtype {array.dtype} is not supported; use float64 (or float32, complex64, complex128).")
+    return array
+
+
+def _describe(x: Any) -> str:
+    if isinstance(x, dict):
+        return f"a dict with the keys {list(x)}"
+    if is_container(x):
+        return f"a {type(x).__name__} of {len(x)} entries"
+    return f"a {type(x).__name__}"

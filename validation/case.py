@@ -1,0 +1,149 @@
+"""What an implementation is asked, and what may come back: Case, Unsupported, Refused, and the call of an adapter, ask()."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .problems.exact import Task
+
+CAPABILITIES = {
+    "values": "z at the output times",
+    "time:backward": "decreasing output times",
+    "grad:z0": "dL/dz0",
+    "grad:theta": "dL/dtheta",
+    "grad:t": "dL/dt_i for every output time",
+    "grad:second": "Hessian-vector products in (z0, theta)",
+    "stats:nfe": "the number of evaluations of the dynamics, of a solve without gradients",
+}
+MODES = ("adjoint", "direct", "none")
+CALL_BUDGET = 200_000
+
+
+class Unsupported(Exception):
+    """Raised by an adapter that cannot do what it is asked. The argument is the capability that is missing."""
+
+
+class Refused(Exception):
+    """Raised by an adapter when the implementation declined to answer. The argument is its message."""
+
+
+class BudgetExceeded(Exception):
+    """Raised by the dynamics when they were called more than CALL_BUDGET times: nothing loops for ever."""
+
+
+class HarnessError(Exception):
+    """Raised by the dynamics when an adapter calls them with the wrong arguments."""
+
+
+class Case:
+    """One question. The attributes are all that an adapter may use; there are no expected values among them.
+
+    z0 (D,), ts (N,) increasing or decreasing, theta (P,), weights (N, D): the loss is L = sum_i weights[i] . z(ts[i]).
+    rtol, atol: the tolerances to solve with, forward and backward. wants: the keys of the answer.
+    direction (D + P,): for second derivatives only.
+    """
+
+    def __init__(self, task: Task, rtol: float, wants: tuple[str, ...]):
+        self.z0, self.ts, self.theta, self.weights = task.z0.copy(), task.ts.copy(), task.problem.theta.copy(), task.weights.copy()
+        self.direction = task.direction.copy()
+        self.rtol, self.atol, self.wants = rtol, rtol / 100, tuple(wants)
+        self.calls = 0
+        self._rhs = task.problem.rhs
+
+    def dynamics(self, xp: Any) -> Callable[[Any, Any, Any], Any]:
+        """f(z, t, theta), written with the functions of the array namespace xp (numpy, autograd.numpy, torch, jax.numpy). Calls are counted."""
+        rhs, z_shape, theta_shape = self._rhs, self.z0.shape, self.theta.shape
+
+        def f(z, t, theta):
+            self.calls += 1
+            if self.calls > CALL_BUDGET:
+                raise BudgetExceeded(f"the dynamics were called more than {CALL_BUDGET} times")
+            if tuple(np.shape(z)) != z_shape or tuple(np.shape(theta)) != theta_shape or tuple(np.shape(t)) != ():
+                raise HarnessError(
+                    f"f(z, t, theta) was called with shapes {np.shape(z)}, {np.shape(t)}, {np.shape(theta)}; expected {z_shape}, (), {theta_shape}"
+                )
+            return rhs(xp, z, t, theta)
+
+        return f
+
+
+@dataclass
+class Reply:
+    """What came back: state "answered" and the arrays, or one of the result states and a message."""
+
+    state: str
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    calls: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def ask(adapter: Any, task: Task, rtol: float, wants: tuple[str, ...]) -> Reply:
+    """Run one case; whatever the adapter does, a Reply comes back (only KeyboardInterrupt passes through)."""
+    case = Case(task, rtol, wants)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        reply = _ask(adapter, case)
+    if case.calls > CALL_BUDGET:
+        reply = Reply("timeout", message=f"the dynamics were called more than {CALL_BUDGET} times")
+    reply.calls = case.calls
+    reply.warnings = tuple(sorted({w.category.__name__ for w in caught}))
+    return reply
+
+
+def _ask(adapter: Any, case: Case) -> Reply:
+    given = {name: getattr(case, name).copy() for name in ("z0", "ts", "theta", "weights")}
+    try:
+        returned = adapter.run(case)
+        arrays, stats = _checked(returned, case, given)
+    except Unsupported as error:
+        return Reply("fail", message=f"declares what it then calls unsupported: {error}")
+    except Refused as error:
+        return Reply("refused", message=str(error))
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:
+        return Reply("error", message=f"{type(error).__name__}: {_first_line(error)}")
+    except BaseException as error:  # SystemExit and the like: in a process of its own this would be its death
+        return Reply("crash", message=f"{type(error).__name__}: {_first_line(error)}")
+    return Reply("answered", arrays, stats)
+
+
+def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The answer as float64 arrays of the right shapes; ValueError with one sentence otherwise."""
+    if not isinstance(returned, dict):
+        raise ValueError(f"run(case) must return a dict, not {type(returned).__name__}")
+    returned = dict(returned)
+    stats = returned.pop("stats", {})
+    if set(returned) != set(case.wants):
+        raise ValueError(f"run(case) returned the keys {sorted(returned)}, asked were {sorted(case.wants)}")
+    shapes = {
+        "z": case.weights.shape,
+        "dL/dz0": case.z0.shape,
+        "dL/dtheta": case.theta.shape,
+        "dL/dt": case.ts.shape,
+        "d2L/dz0": case.z0.shape,
+        "d2L/dtheta": case.theta.shape,
+    }
+    arrays = {}
+    for key, value in returned.items():
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{key} is not an array of real numbers: dtype {array.dtype}")
+        if array.shape != shapes[key]:
+            raise ValueError(f"{key} has shape {array.shape}, expected {shapes[key]}")
+        arrays[key] = array.astype(np.float64)
+    for name, before in given.items():
+        if not np.array_equal(getattr(case, name), before):
+            raise ValueError(f"the implementation changed its input {name}")
+    return arrays, stats
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "no message").splitlines()[0][:300]

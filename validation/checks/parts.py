@@ -1,0 +1,69 @@
+"""The solves that are asked for. One solve serves several checks, so that nothing is solved twice.
+
+    main     the problem on its own grid, at every tolerance, with everything that is asked for
+    alone    the loss reads one interior observation only (problem cut there)
+    split    ten dummy times with zero weight among the observations
+    dense    seventeen output times, values only
+    restart  from the computed state at an interior time to the end, values only
+    second   a Hessian-vector product
+
+All but main are asked at one tolerance, the middle one.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from ..problems.catalog import problems
+from ..problems.exact import Task, backward, forward
+
+PARTS = ("main", "alone", "split", "dense", "restart", "second")
+SECOND_ORDER_PROBLEMS = ("P01", "P10", "P14")
+
+
+@functools.cache
+def task_for(problem_id: str, direction: str, part: str, seed: int) -> Task | None:
+    """The task of a part; None where the part does not apply to the problem. (restart_task makes those of part "restart".)"""
+    problem = problems()[problem_id]
+    main = forward(problem) if direction == "forward" else backward(problem)
+    if part == "main":
+        return main
+    if part == "alone":
+        return Task(problem, main.z0, main.ts, main.weights * _only(OBSERVED, len(main.ts)))
+    if part == "split":
+        return _with_dummies(main, _dummy_times(main, 10, seed))
+    if part == "dense":
+        return _with_dummies(main, _dummy_times(main, 13, seed))
+    if part == "second":
+        return main if problem_id in SECOND_ORDER_PROBLEMS else None
+    raise ValueError(f"no such part: {part}")
+
+
+OBSERVED = 2  # the interior observation that "alone" reads and "restart" starts from
+
+
+def restart_task(main: Task, computed: np.ndarray) -> Task:
+    """From the computed state at ts[OBSERVED] to the end."""
+    return Task(main.problem, computed[OBSERVED], main.ts[OBSERVED:], main.weights[OBSERVED:])
+
+
+def _only(index: int, n: int) -> np.ndarray:
+    return (np.arange(n) == index).astype(float)[:, None]
+
+
+def _dummy_times(task: Task, n: int, seed: int) -> np.ndarray:
+    """n times inside the span, one at random in the middle half of each of n equal pieces, none within 1e-3 of the span from a grid time."""
+    rng = np.random.default_rng(seed)
+    fractions = (np.arange(n) + rng.uniform(0.25, 0.75, n)) / n
+    grid = (task.ts - task.ts[0]) / (task.ts[-1] - task.ts[0])
+    too_close = np.min(np.abs(fractions[:, None] - grid[None, :]), axis=1) < 1e-3
+    return task.ts[0] + (fractions + 2e-3 * too_close) * (task.ts[-1] - task.ts[0])
+
+
+def _with_dummies(task: Task, times: np.ndarray) -> Task:
+    ts = np.concatenate([task.ts, times])
+    weights = np.concatenate([task.weights, np.zeros((len(times), task.weights.shape[1]))])
+    order = np.argsort(ts) if task.ts[-1] > task.ts[0] else np.argsort(-ts)
+    return Task(task.problem, task.z0, ts[order], weights[order])

@@ -1,0 +1,54 @@
+"""HIPS autograd's odeint: the code of Appendix D as it was merged there, LSODA underneath, the state put back at every output time."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import warnings
+
+import autograd
+import autograd.numpy as np
+from autograd.builtins import tuple as box
+from autograd.scipy.integrate import odeint
+from scipy.integrate import ODEintWarning
+
+
+class Autograd:
+    """Gradients by the adjoint method."""
+
+    name = "autograd"
+    version = importlib.metadata.version("autograd")
+    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second"}
+    mode = "adjoint"
+    interpolates = True
+
+    def run(self, case):
+        f = case.dynamics(np)
+
+        def solve(z0, ts, theta):
+            return odeint(lambda z, t, theta: f(z, t, theta), z0, ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=100_000)
+
+        def loss(z0, ts, theta):
+            return np.sum(case.weights * solve(z0, ts, theta))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ODEintWarning)  # LSODA reports failure by a warning and returns numbers all the same
+            if "d2L/dz0" in case.wants:
+                return self._second(case, loss)
+            if case.wants == ("z",):
+                return {"z": solve(case.z0, case.ts, case.theta)}
+            back, z = autograd.make_vjp(lambda x: solve(*x), box((case.z0, case.ts, case.theta)))
+            dz0, dt, dtheta = back(case.weights)
+        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
+        return {key: answer[key] for key in case.wants}
+
+    def _second(self, case, loss):
+        D = case.z0.size
+
+        def slope(x):
+            return np.dot(autograd.grad(lambda x: loss(x[:D], case.ts, x[D:]))(x), case.direction)
+
+        h = autograd.grad(slope)(np.concatenate([case.z0, case.theta]))
+        return {"d2L/dz0": h[:D], "d2L/dtheta": h[D:]}
+
+
+ADAPTERS = [Autograd]

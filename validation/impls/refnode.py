@@ -1,0 +1,55 @@
+"""refnode, dopri5, adjoint gradients: implementation number one under test. The only module of the suite that imports refnode."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import numpy as np
+import refnode as rn
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("refnode")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+class Adjoint:
+    """Gradients by the adjoint method."""
+
+    name = "refnode"
+    version = getattr(rn, "__version__", None) or _version()
+    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"}
+    mode = "adjoint"
+    interpolates = True
+    gradient = "adjoint"
+
+    def run(self, case):
+        f = case.dynamics(np)
+        stats = rn.Stats()
+
+        def solve(z0, ts, theta, **more):
+            return rn.odeint(f, z0, ts, theta, method="dopri5", rtol=case.rtol, atol=case.atol, gradient=self.gradient, **more)
+
+        if case.wants == ("z",):
+            z = solve(case.z0, case.ts, case.theta, stats=stats)
+            return {"z": z, "stats": {"nfe": stats.forward.nfe}}
+        if "d2L/dz0" in case.wants:
+            return self._second(case, solve)
+        z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
+        dz0, dt, dtheta = back(case.weights)
+        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
+        return {key: answer[key] for key in case.wants}
+
+    def _second(self, case, solve):
+        D = case.z0.size
+
+        def loss(z0, theta):
+            return np.sum(case.weights * solve(z0, case.ts, theta))
+
+        dz0, dtheta = rn.hvp(loss, (case.z0, case.theta), (case.direction[:D], case.direction[D:]))
+        return {"d2L/dz0": dz0, "d2L/dtheta": dtheta}
+
+
+ADAPTERS = [Adjoint]

@@ -1,0 +1,49 @@
+"""torchdiffeq, dopri5: odeint (backpropagation through the solver) and odeint_adjoint."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import numpy as np
+import torch
+import torchdiffeq
+
+
+class Backprop:
+    """Gradients through the operations of the solver."""
+
+    name = "torchdiffeq.odeint"
+    version = importlib.metadata.version("torchdiffeq")
+    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t"}
+    mode = "direct"
+    interpolates = True
+
+    def run(self, case):
+        torch.set_num_threads(1)
+        f = case.dynamics(torch)
+        z0, ts, theta = (torch.tensor(x, dtype=torch.float64, requires_grad=case.wants != ("z",)) for x in (case.z0, case.ts, case.theta))
+        z = self.solve(f, z0, ts, theta, case)
+        answer = {"z": z.detach().numpy()}
+        if case.wants != ("z",):
+            gradients = torch.autograd.grad(z, (z0, ts, theta), torch.tensor(case.weights), allow_unused=True)
+            for key, x, gradient in zip(("dL/dz0", "dL/dt", "dL/dtheta"), (z0, ts, theta), gradients, strict=True):
+                answer[key] = np.zeros(x.shape) if gradient is None else gradient.numpy()
+        return {key: answer[key] for key in case.wants}
+
+    def solve(self, f, z0, ts, theta, case):
+        return torchdiffeq.odeint(lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol)
+
+
+class Adjoint(Backprop):
+    """Gradients by the adjoint method."""
+
+    name = "torchdiffeq.odeint_adjoint"
+    mode = "adjoint"
+
+    def solve(self, f, z0, ts, theta, case):
+        return torchdiffeq.odeint_adjoint(
+            lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol, adjoint_params=(theta,)
+        )
+
+
+ADAPTERS = [Backprop, Adjoint]

@@ -1,0 +1,1 @@
+"""Closed-form problems: dynamics, exact flows and exact derivatives (Paper notes: problems P01-P14, P24, P27, P28)."""
