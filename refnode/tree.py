@@ -55,18 +55,25 @@ def check_same_structure(tree: Tree, other: Tree) -> None:
 
 
 def as_state(x: Tree) -> Tree:
-    """An initial state as arrays: lists and tuples of plain numbers become one array (as in SciPy), integers become float64.
+    """An initial state as arrays: a list or tuple of plain numbers becomes one array (as in SciPy), integers become float64.
 
     A tree is a container that holds at least one array or container. float32, float64 and the complex dtypes stay as they are; every other
     dtype is refused with a TypeError.
     """
     if x is None:
         raise TypeError("a state cannot be None; give an array, a number, or a tuple, list or dict of them.")
-    if isinstance(x, dict):
-        return type(x)((key, as_state(child)) for key, child in x.items())
-    if is_container(x) and (any(is_container(child) for child in x) or any(isinstance(child, np.ndarray) for child in x)):
-        return _like(x, [as_state(child) for child in x])
+    if isinstance(x, dict) or (is_container(x) and any(is_container(child) or child is None or isinstance(child, np.ndarray) for child in x)):
+        return _arrays(x)
     return _state_array(x)
+
+
+def _arrays(x: Tree) -> Tree:
+    """The children of a tree as states; None and empty containers stay what they are."""
+    if isinstance(x, dict):
+        return type(x)((key, _arrays(child)) for key, child in x.items())
+    if is_container(x) and (len(x) == 0 or any(is_container(child) or child is None or isinstance(child, np.ndarray) for child in x)):
+        return _like(x, [_arrays(child) for child in x])
+    return None if x is None else _state_array(x)
 
 
 class Raveler:

@@ -48,11 +48,11 @@ class Case:
     direction (D + P,): for second derivatives only.
     """
 
-    def __init__(self, task: Task, rtol: float, wants: tuple[str, ...]):
+    def __init__(self, task: Task, rtol: float, wants: tuple[str, ...], record: list | None = None):
         self.z0, self.ts, self.theta, self.weights = task.z0.copy(), task.ts.copy(), task.problem.theta.copy(), task.weights.copy()
         self.direction = task.direction.copy()
         self.rtol, self.atol, self.wants = rtol, rtol / 100, tuple(wants)
-        self.calls = 0
+        self.calls, self.record = 0, record
         self._rhs = task.problem.rhs
 
     def dynamics(self, xp: Any) -> Callable[[Any, Any, Any], Any]:
@@ -63,11 +63,14 @@ class Case:
             self.calls += 1
             if self.calls > CALL_BUDGET:
                 raise BudgetExceeded(f"the dynamics were called more than {CALL_BUDGET} times")
-            if tuple(np.shape(z)) != z_shape or tuple(np.shape(theta)) != theta_shape or tuple(np.shape(t)) != ():
+            if _shape(z) != z_shape or _shape(theta) != theta_shape or _shape(t) != ():
                 raise HarnessError(
-                    f"f(z, t, theta) was called with shapes {np.shape(z)}, {np.shape(t)}, {np.shape(theta)}; expected {z_shape}, (), {theta_shape}"
+                    f"f(z, t, theta) was called with shapes {_shape(z)}, {_shape(t)}, {_shape(theta)}; expected {z_shape}, (), {theta_shape}"
                 )
-            return rhs(xp, z, t, theta)
+            value = rhs(xp, z, t, theta)
+            if self.record is not None:
+                self.record.append([_numbers(x) for x in (z, t, theta, value)])
+            return value
 
         return f
 
@@ -84,9 +87,12 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
 
-def ask(adapter: Any, task: Task, rtol: float, wants: tuple[str, ...]) -> Reply:
-    """Run one case; whatever the adapter does, a Reply comes back (only KeyboardInterrupt passes through)."""
-    case = Case(task, rtol, wants)
+def ask(adapter: Any, task: Task, rtol: float, wants: tuple[str, ...], record: list | None = None) -> Reply:
+    """Run one case; whatever the adapter does, a Reply comes back (only KeyboardInterrupt passes through).
+
+    Into record, if given, go z, t, theta and the value of every call of the dynamics.
+    """
+    case = Case(task, rtol, wants, record)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         reply = _ask(adapter, case)
@@ -143,6 +149,18 @@ def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[d
         if not np.array_equal(getattr(case, name), before):
             raise ValueError(f"the implementation changed its input {name}")
     return arrays, stats
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(getattr(x, "shape", ()))
+
+
+def _numbers(x: Any) -> np.ndarray | None:
+    """A copy as an array (solvers reuse buffers); None for what is not numbers: a tracer of jit, a box of autograd."""
+    try:
+        return np.array(x, dtype=np.float64)
+    except Exception:
+        return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 
 from refnode.autodiff.rules import join, pile
 
-
 Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments
 
 

@@ -78,7 +78,7 @@ def cast(x: Any, dtype: Any) -> Any:
 def is_basic(index: Any) -> bool:
     """Whether an index selects without repetition or copying: integers, slices, ... and None only."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool) for part in parts)
+    return all(part is None or part is Ellipsis or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool)) for part in parts)
 
 
 # ---------------------------------------------------------------------------------------------------------- elementwise
@@ -150,7 +150,7 @@ def nonzero(y: Any) -> Any:
 
 def like_reduced(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """g, or y, of a reduction, with the reduced axes put back as axes of length one."""
-    if keepdims or axis is None and x.ndim == 0:
+    if keepdims or (axis is None and x.ndim == 0):
         return g
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis) % max(x.ndim, 1)
     return np.reshape(g, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))

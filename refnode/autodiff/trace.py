@@ -253,7 +253,7 @@ class Traced:
         if not self.owned:
             raise TraceError(f"an argument of a function that is being differentiated cannot be changed in place{here()}; "
                              "change a copy (z.copy()) or fill np.zeros_like(z).")
-        if type(value) is np.ndarray and value.dtype == object or isinstance(value, (list, tuple)):
+        if (type(value) is np.ndarray and value.dtype == object) or isinstance(value, (list, tuple)):
             value = lift(np.array(value, dtype=object))
         self.write(assign(self, value, plain(index)))
 

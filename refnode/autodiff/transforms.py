@@ -48,7 +48,7 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     chosen = range(len(args)) if argnums is None else [i % len(args) for i in ((argnums,) if isinstance(argnums, int) else argnums)]
     try:
         output = f(*(tree_map(traced, arg) if i in chosen else arg for i, arg in enumerate(args)))
-        output = tree_map(_as_array, output) if like is None else _conform(output, like)
+        output = tree_map(_as_array, output) if like is None else conform(output, like)
         value = tree_map(lambda leaf: leaf.node.value if _belongs(leaf, level) else leaf, output)
         roots = [leaf.node if _belongs(leaf, level) else None for leaf in leaves(output)]
     except TraceError:
@@ -222,6 +222,26 @@ def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> C
     return intercepted
 
 
+def conform(output: Tree, like: Tree) -> Tree:
+    """What f returned, traced or not, in the state's structure, shapes and dtypes; a list of numbers is an array where `like` has one."""
+    if is_container(like):
+        try:
+            return tree_map(lambda model, x: conform(x, model), like, output)
+        except ValueError as error:
+            raise ValueError(f"f must return the structure of the state: {error}") from None
+    if is_container(output):
+        output = np.array(output, dtype=object)
+    if output is None:
+        raise TypeError(f"f returned None; it must return dz/dt with the state's shape {np.shape(plain(like))}.")
+    output = _as_array(output)
+    shape, dtype = np.shape(plain(like)), getattr(plain(like), "dtype", np.dtype(np.float64))
+    if np.shape(plain(output)) != shape:
+        raise ValueError(f"f returned shape {np.shape(plain(output))} where the state has shape {shape}; nothing is broadcast.")
+    if not isinstance(output, Traced):
+        return np.asarray(output, dtype)
+    return output if output.dtype == dtype else cast(output, dtype)
+
+
 def _flat(tree: Tree) -> Any:
     """All leaves, one after the other, in one vector."""
     return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves(tree)])
@@ -287,26 +307,6 @@ def _as_array(leaf: Any) -> Any:
     if isinstance(leaf, (Traced, float, np.ndarray, np.generic)):
         return leaf
     raise TraceError(f"the function returned a {type(leaf).__name__}, which has no derivative{here()}; return numbers or arrays.")
-
-
-def _conform(output: Tree, like: Tree) -> Tree:
-    """The output of dynamics in the state's structure, shapes and dtypes."""
-    if is_container(like):
-        try:
-            return tree_map(lambda model, x: _conform(x, model), like, output)
-        except ValueError as error:
-            raise ValueError(f"f must return the structure of the state: {error}") from None
-    if is_container(output):
-        output = np.array(output, dtype=object)
-    if output is None:
-        raise TypeError(f"f returned None; it must return dz/dt with the state's shape {np.shape(plain(like))}.")
-    output = _as_array(output)
-    shape, dtype = np.shape(plain(like)), plain(like).dtype
-    if np.shape(plain(output)) != shape:
-        raise ValueError(f"f returned shape {np.shape(plain(output))} where the state has shape {shape}; nothing is broadcast.")
-    if not isinstance(output, Traced):
-        return np.asarray(output, dtype)
-    return output if output.dtype == dtype else cast(output, dtype)
 
 
 def _checked(g: Tree, value: Tree) -> Tree:

@@ -44,14 +44,14 @@ def next_step(h: float, ratio: float, q_hat: int, rejected_before: bool) -> tupl
     return True, h * (min(1.0, factor) if rejected_before else factor)
 
 
-def first_guess(z: np.ndarray, f0: np.ndarray, scale: np.ndarray, length: float, norm: Norm) -> tuple[float, float, float]:
-    """A size h0 for an explicit Euler step that changes z by about 1 %, with d0 = |z| and d1 = |f0| in units of the tolerance.
+def first_guess(z: np.ndarray, f0: np.ndarray, scale: np.ndarray, length: float, norm: Norm) -> tuple[float, float]:
+    """A size h0 for an explicit Euler step that changes z by about 1 %, and d1 = |f0| in units of the tolerance.
 
     HNW: II.4, "starting step size", a) to b)
     """
     d0, d1 = norm(z / scale), norm(f0 / scale)
     h0 = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
-    return min(h0, length), d0, d1
+    return min(h0, length), d1
 
 
 def starting_step(h0: float, d1: float, d2: float, q_hat: int, length: float) -> float:

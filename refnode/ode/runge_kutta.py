@@ -12,18 +12,20 @@ import numpy as np
 from refnode.ode.tableaus import Coefficients
 
 
-def rk_step(f: Callable[[np.ndarray, float, np.ndarray], None], z: np.ndarray, t: float, h: float, K: np.ndarray,
+def rk_step(f: Callable[[np.ndarray, float, np.ndarray], None], z: np.ndarray, t: float, t1: float, K: np.ndarray,
             method: Coefficients) -> tuple[np.ndarray, np.ndarray | None]:
-    """z(t + h), and the estimate of its error (None without an embedded formula).
+    """z(t1), and the estimate of its error (None without an embedded formula).
 
-        Y_i = z + h sum_{j<i} A[i, j] k_j,   k_i = f(Y_i, t + c_i h)
+        Y_i = z + h sum_{j<i} A[i, j] k_j,   k_i = f(Y_i, t + c_i h),   h = t1 - t
         z1 = z + h sum_i b_i k_i,            error = h sum_i (b_i - b_hat_i) k_i
 
     z: (n,). K: (s, n), whose row 0 holds f(z, t) on entry and whose other rows are filled. f writes its value into its third argument.
     HNW: II.1 (1.8), II.4 (4.4)
     """
+    h = t1 - t
     for i in range(1, len(K)):
-        f(z + h * (method.A[i] @ K[:i]), t + method.c[i] * h, K[i])
+        c = method.c[i]
+        f(z + h * (method.A[i] @ K[:i]), t1 if c == 1 else t + c * h, K[i])  # t + h may miss t1 by a rounding error
     z1 = z + h * (method.b @ K)
     return z1, None if method.e is None else h * (method.e @ K)
 

@@ -36,7 +36,7 @@ class Autograd:
                 return self._second(case, loss)
             if case.wants == ("z",):
                 return {"z": solve(case.z0, case.ts, case.theta)}
-            back, z = autograd.make_vjp(lambda x: solve(*x), box((case.z0, case.ts, case.theta)))
+            back, z = autograd.make_vjp(solve, argnum=(0, 1, 2))(case.z0, case.ts, case.theta)
             dz0, dt, dtheta = back(case.weights)
         answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
         return {key: answer[key] for key in case.wants}

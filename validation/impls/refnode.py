@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import numpy as np
+
 import refnode as rn
 
 

@@ -1,0 +1,30 @@
+"""refnode: the reference implementation of Neural Ordinary Differential Equations (arXiv 1806.07366 v5) in NumPy.
+
+    import numpy as np, refnode as rn
+
+The public names, by section of the paper.
+"""
+
+# Section 2, Appendices B-D: the solve and its gradient
+# The engine: NumPy in, derivatives out
+from refnode.autodiff.check import check_grads
+from refnode.autodiff.transforms import grad, hvp, jacobian, jvp, pullback, value_and_grad
+from refnode.errors import (
+    MaxStepsReached,
+    NonFiniteDynamics,
+    ReconstructionError,
+    ReconstructionWarning,
+    SolverError,
+    StepSizeUnderflow,
+    TraceError,
+)
+from refnode.gradients.adjoint import adjoint, full_adjoint
+from refnode.gradients.select import ODESolve, odeint, solve
+from refnode.ode.solve import Solution, SolveStats, Stats
+from refnode.version import __version__
+
+__all__ = [
+    "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError", "ReconstructionWarning", "Solution", "SolveStats", "SolverError",
+    "Stats", "StepSizeUnderflow", "TraceError", "adjoint", "check_grads", "full_adjoint", "grad", "hvp", "jacobian", "jvp", "odeint", "pullback",
+    "solve", "value_and_grad",
+]

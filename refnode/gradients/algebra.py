@@ -1,0 +1,44 @@
+"""Vector algebra on trees, traced or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.trace import plain
+from refnode.autodiff.transforms import is_differentiable
+from refnode.tree import Tree, is_container, leaves, tree_map
+
+
+def negative(tree: Tree) -> Tree:
+    return tree_map(lambda x: -x, tree)
+
+
+def add(tree: Tree, other: Tree) -> Tree:
+    return tree_map(lambda x, y: x + y, tree, other)
+
+
+def dot(tree: Tree, other: Tree) -> Any:
+    return sum((np.sum(x * y) for x, y in zip(leaves(tree), leaves(other), strict=True)), np.float64(0.0))
+
+
+def at(tree: Tree, i: int) -> Tree:
+    """Entry i of each leaf: the state at one of the observation times."""
+    return tree_map(lambda x: x[i], tree)
+
+
+def last(tree: Tree) -> Tree:
+    return at(tree, -1)
+
+
+def zeros_like(theta: Tree) -> Tree:
+    """Zeros for each differentiable leaf, None for the static ones."""
+    return tree_map(lambda x: np.zeros_like(plain(x)) if is_differentiable(x) else None, theta)
+
+
+def like_argument(argument: Any, cotangent: Any) -> Any:
+    """A list of plain numbers was one array to the solver; its cotangent is a list again."""
+    if is_container(argument) and not is_container(cotangent):
+        return type(argument)(cotangent[i] for i in range(len(argument)))
+    return cotangent

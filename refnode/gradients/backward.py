@@ -1,0 +1,101 @@
+"""The numerical side of a backward pass: its tolerances, its step sizes, and the check of what z came back to."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.trace import Traced, plain
+from refnode.autodiff.transforms import conform
+from refnode.errors import ReconstructionError, ReconstructionWarning
+from refnode.gradients.algebra import at
+from refnode.ode.arguments import observation_times, spread
+from refnode.ode.control import Norm, error_ratio, norm_over
+from refnode.ode.solve import Stats
+from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
+
+WARN_ABOVE = 100.0  # tolerances
+REFUSE_ABOVE = 1e-2  # of max |z|
+REMEDY = ('the dynamics contract too fast to be solved backwards; add observation times (their weight in the loss may be zero), tighten the '
+          'tolerances, or use gradient="checkpointed"')
+OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
+
+
+class BackwardSolver:
+    """How the augmented system is solved from observation to observation.
+
+    Each backward value defaults to the forward one. backward_atol is in units of max |dL/dz(t_i)|, so that the gradient of c L is c times
+    the gradient of L (S26); z itself keeps the forward atol. A forward norm that is a function cannot measure the augmented state: "rms"
+    takes its place. Each solve starts with the step size that the one before ended with.
+    """
+
+    @staticmethod
+    def split(solver: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The keyword arguments of the forward solve, and the backward ones."""
+        return {k: v for k, v in solver.items() if k not in OWN}, {k: v for k, v in solver.items() if k in OWN and v is not None}
+
+    def __init__(self, zs: Tree, dLdzs: Tree, ts: Any, forward: dict[str, Any], settings: dict[str, Any], stats: Stats):
+        traced = any(isinstance(t, Traced) for t in (ts if is_container(ts) else [ts]))
+        self.times = [ts[i] for i in range(len(ts))] if traced else observation_times(ts)
+        self.stored = tree_map(plain, zs)
+        self.way = Raveler(at(self.stored, 0))
+        self.largest = max((float(np.abs(leaf).max(initial=0.0)) for leaf in leaves(self.stored)), default=0.0)
+        self.rtol, self.atol = (spread(forward.get(name, default), self.way) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+        self.stats = stats
+        self.evaluations = 0
+        stats.backward.next_h = None
+
+        unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
+        rtol, atol = (settings.get(f"backward_{name}", forward.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+        norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
+        self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step")} | {
+            "method": settings.get("backward_method", forward.get("method", "dopri5")),
+            "rtol": _smallest(rtol),
+            "atol": (forward.get("atol", 1e-8), tree_map(lambda x: x * unit, atol), _smallest(atol) * unit),
+            "norm": seminorm(self.way) if norm == "seminorm" else norm,
+        }
+        if forward.get("steps") is not None:
+            length = abs(plain(self.times[-1]) - plain(self.times[0]))
+            self.keywords["step_size"] = length / forward["steps"] if length else 1.0
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of the next solve."""
+        self.evaluations = self.stats.backward.nfe
+        return {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
+
+    def finish(self, z_back: Tree, i: int) -> None:
+        """After the solve from times[i] to times[i - 1]."""
+        self.stats.backward.nvjp += self.stats.backward.nfe - self.evaluations
+        self.check_reconstruction(z_back, i - 1)
+
+    def evaluate(self, f: Callable[..., Any], z: Tree, t: Any, theta: Tree) -> Tree:
+        self.stats.backward.nfe += 1
+        return conform(f(z, t, theta), z)
+
+    def check_reconstruction(self, z_back: Tree, i: int) -> None:
+        """What z came back to, against the stored state, in units of the tolerance. Statement: S71"""
+        stored = self.way.ravel(at(self.stored, i))
+        found = self.way.ravel(tree_map(lambda x: np.asarray(plain(x)), z_back))
+        ratio = error_ratio(found - stored, stored, stored, self.rtol, self.atol, norm_over(self.way.parts))
+        self.stats.reconstruction_error = ratio if math.isnan(self.stats.reconstruction_error) else max(self.stats.reconstruction_error, ratio)
+        t = plain(self.times[i])
+        found_there = f"the state at ts[{i}] = {t} came back {ratio:.3g} tolerances away from the stored one"
+        if not np.abs(found - stored).max(initial=0.0) <= REFUSE_ABOVE * self.largest:
+            raise ReconstructionError(f"{found_there}, and no digit of the gradient can be trusted: {REMEDY}.", t=t, h=0.0,
+                                      z=at(self.stored, i), stats=self.stats)
+        if ratio > WARN_ABOVE:
+            warnings.warn(f"{found_there}: {REMEDY}.", ReconstructionWarning, stacklevel=4)
+
+
+def seminorm(way: Raveler) -> Norm:
+    """The error norm of (z, a, dL/dtheta) without dL/dtheta, which does not feed back into the solve. (Kidger, Chen, Lyons 2021)"""
+    return norm_over([*way.parts, *(slice(way.size + part.start, way.size + part.stop) for part in way.parts)])
+
+
+def _smallest(tolerance: Any) -> float:
+    """One number for blocks that do not have z's structure."""
+    return min((float(np.min(leaf, initial=math.inf)) for leaf in leaves(tolerance)), default=math.inf)

@@ -1,0 +1,55 @@
+"""odeint, ODESolve and solve as users call them: the gradient method is picked by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.trace import Traced
+from refnode.errors import TraceError
+from refnode.gradients import adjoint
+from refnode.gradients.algebra import last
+from refnode.ode import solve as forward
+from refnode.tree import Tree, leaves
+
+GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
+
+
+def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradient: str = "adjoint", **solver: Any) -> Tree:
+    """zs[i] = z(ts[i]) for dz/dt = f(z, t, theta), z(ts[0]) = z0; differentiable in z0, ts and theta, and twice.
+
+    f(z, t, theta): plain NumPy; z and theta are arrays, or nested tuples, lists and dicts of arrays. It receives read-only arrays and t as a
+    Python float, and returns dz/dt with z's shapes (a list of numbers counts as an array where z is one). What is to be differentiated must
+    be in theta, not in a closure. z0: a tree of arrays, a number or a list of numbers. ts: (n,) times, increasing or decreasing.
+    Returns a tree like z0 whose leaves have one axis more in front, of length n.
+
+    gradient: "adjoint", the paper's: constant memory per interval, z is solved backwards (see `refnode.gradients.adjoint`).
+    Solver: method="dopri5", rtol=1e-6, atol=1e-8, first_step, min_step, max_step, max_steps, steps or step_size, norm: see `solve`.
+    Backward solve: backward_method, backward_rtol, backward_atol (in units of max |dL/dz(t_i)|), backward_norm ("rms", "max" or "seminorm");
+    each defaults to the forward value. stats: a `Stats` that is filled.
+    Raises ValueError, TypeError and TraceError for wrong arguments, `SolverError` (with the part that is right) for a failed solve.
+    Paper: eq. (2), Figure 2. Statement: S3, S13, S16, S21
+    """
+    if gradient not in GRADIENTS:
+        raise ValueError(f"there is no gradient method {gradient!r}; the methods are {', '.join(GRADIENTS)}.")
+    return GRADIENTS[gradient](f, z0, ts, theta, **solver)
+
+
+def ODESolve(z0: Tree, f: Callable[..., Any], t0: Any, t1: Any, theta: Tree = (), **keywords: Any) -> Tree:
+    """z(t1) for dz/dt = f(z, t, theta), z(t0) = z0, in the paper's order of arguments; differentiable in z0, t0, t1 and theta.
+
+    Keywords: those of `odeint`. Paper: eq. (3). Statement: S6
+    """
+    return last(odeint(f, z0, np.stack([t0, t1]), theta, **keywords))
+
+
+def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: forward.Stats | None = None, **solver: Any) -> forward.Solution:
+    """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, and sol(t) with dense=True. Not differentiable: see `odeint`.
+
+    Keywords: those of `refnode.ode.solve.solve`. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
+    """
+    if any(isinstance(leaf, Traced) for leaf in leaves((z0, ts, theta))):
+        raise TraceError("rn.solve is not differentiable; use rn.odeint or rn.ODESolve.")
+    return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver)

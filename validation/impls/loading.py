@@ -1,0 +1,71 @@
+"""From the words after --impl to adapters."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..outcomes import Entry, read_expected
+
+KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq")
+DEFAULT = ("refnode", "scipy", "autograd")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one word after --impl gave: adapters, or the name of the package that is missing. asked: it was named by the user."""
+
+    word: str
+    adapters: tuple[Any, ...]
+    entries: tuple[Entry, ...]
+    missing: str = ""
+    asked: bool = False
+
+
+def load(word: str, asked: bool) -> Loaded:
+    """The adapters behind a word: a known name, package.module:Class, or path/to/file.py:Class. ValueError with one sentence if there are none."""
+    if word in KNOWN:
+        return _known(word, asked)
+    place, colon, attribute = word.rpartition(":")
+    if not colon or not place or not attribute:
+        raise ValueError(f"unknown implementation {word!r}: known are {', '.join(KNOWN)}; your own is path/to/file.py:Class or package.module:Class")
+    try:
+        module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except Exception as error:
+        raise ValueError(f"cannot import the adapter {word!r}: {type(error).__name__}: {error}") from error
+    if not hasattr(module, attribute):
+        raise ValueError(f"cannot load the adapter {word!r}: there is no {attribute!r} in it")
+    try:
+        adapter = getattr(module, attribute)()
+    except Exception as error:
+        raise ValueError(f"cannot create the adapter {word!r}: {type(error).__name__}: {error}") from error
+    if not hasattr(adapter, "name"):
+        raise ValueError(f"the adapter {word!r} has no attribute 'name'")
+    expected = Path(module.__file__).with_suffix(".expected") if module.__file__ else None
+    return Loaded(word, (adapter,), tuple(read_expected(expected)) if expected and expected.exists() else (), asked=asked)
+
+
+def _known(word: str, asked: bool) -> Loaded:
+    expected = Path(__file__).with_name(f"{word}.expected")
+    entries = tuple(read_expected(expected)) if expected.exists() else ()
+    try:
+        module = importlib.import_module(f".{word}", __package__)
+    except ModuleNotFoundError as error:
+        return Loaded(word, (), entries, missing=error.name or word, asked=asked)
+    return Loaded(word, tuple(adapter() for adapter in module.ADAPTERS), entries, asked=asked)
+
+
+def _from_file(path: Path) -> Any:
+    name = "refnode_validation_user_" + re.sub(r"\W", "_", path.stem)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,110 @@
+"""The canonical report: one JSON object per line - a header, the cases, a footer with the counts. All else can be derived from it.
+
+A report without its footer is a truncated one; read() says so rather than reading what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..runner import Result
+
+FORMAT = 1
+
+
+class ReportError(ValueError):
+    """The file is not a complete report. The message says why."""
+
+
+def write(path: Path, header: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
+    """Write a report: header and rows as made by header() and row()."""
+    rows = list(rows)
+    counts = dict(Counter(f"{row['implementation']}:{row['state']}" for row in rows))
+    footer = {"kind": "footer", "cases": len(rows), "counts": counts, "complete": True}
+    path.write_text("".join(_line(entry) for entry in [header, *rows, footer]), encoding="utf-8")
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """(header, rows, footer) of a report; ReportError if it is truncated, has a case twice, or does not add up."""
+    try:
+        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise ReportError(f"{path.name} has a line that is not JSON: {error}") from error
+    kinds = [entry.get("kind") if isinstance(entry, dict) else None for entry in entries]
+    if not entries or kinds[0] != "header" or entries[0].get("format") != FORMAT:
+        raise ReportError(f"{path.name} does not begin with a header of format {FORMAT}")
+    if kinds[-1] != "footer" or entries[-1].get("complete") is not True:
+        raise ReportError(f"{path.name} is truncated: there is no footer")
+    if any(kind != "case" for kind in kinds[1:-1]):
+        raise ReportError(f"{path.name} has lines between header and footer that are not cases")
+    header, rows, footer = entries[0], entries[1:-1], entries[-1]
+    if footer["cases"] != len(rows):
+        raise ReportError(f"{path.name} has {len(rows)} cases, its footer says {footer['cases']}")
+    twice = [key for key, n in Counter((row["implementation"], row["id"]) for row in rows).items() if n > 1]
+    if twice:
+        raise ReportError(f"{path.name} has a case twice: {twice[0][0]}, {twice[0][1]}")
+    if footer["counts"] != dict(Counter(f"{row['implementation']}:{row['state']}" for row in rows)):
+        raise ReportError(f"{path.name}: the counts of the footer are not those of the cases")
+    return header, rows, footer
+
+
+def header(implementations: list[dict[str, Any]], argv: list[str], seed: int) -> dict[str, Any]:
+    """Versions and facts that a reader of the numbers needs; no paths."""
+    return {
+        "kind": "header",
+        "format": FORMAT,
+        "suite": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "byteorder": sys.byteorder,
+        "implementations": implementations,
+        "argv": [word.replace("\\", "/").rsplit("/", 1)[-1] for word in argv],
+        "seed": seed,
+    }
+
+
+def row(result: Result, outcome: str) -> dict[str, Any]:
+    """One case line."""
+    verdict = result.verdict
+    entry: dict[str, Any] = {
+        "kind": "case",
+        "id": result.id,
+        "implementation": result.implementation,
+        "check": result.check,
+        "problem": result.problem,
+        "direction": result.direction,
+        "rtol": result.rtol,
+        "state": verdict.state,
+        "outcome": outcome,
+        "ratio": _number(verdict.ratio),
+        "calls": result.calls,
+    }
+    if verdict.message:
+        entry["message"] = verdict.message
+    if result.warnings:
+        entry["warnings"] = list(result.warnings)
+    if verdict.worst:
+        worst = verdict.worst
+        entry["worst"] = {"quantity": worst.quantity, "index": list(worst.index), "got": _number(worst.got), "expected": worst.expected}
+    return entry
+
+
+def _number(x: float | None) -> float | str | None:
+    """JSON has no inf and nan: they are written as the strings "inf", "-inf", "nan"."""
+    return x if x is None or math.isfinite(x) else str(float(x))
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"

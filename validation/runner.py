@@ -1,0 +1,167 @@
+"""The loop: every implementation, every problem, both directions of time, every tolerance; one solve serves all the checks that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .case import CAPABILITIES, Reply, ask
+from .checks.parts import PARTS, restart_task, task_for
+from .checks.registry import GRADIENTS, Answer, Check
+from .probe import probe
+from .problems.catalog import problems
+from .problems.exact import Task
+from .verdicts import Verdict, judge
+
+DIRECTIONS = ("forward", "reversed")
+RTOLS = (1e-4, 1e-7, 1e-10)
+KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run: checks, problem ids, tolerances (loosest first), and the seed of the dummy times."""
+
+    checks: tuple[Check, ...]
+    problem_ids: tuple[str, ...]
+    rtols: tuple[float, ...] = RTOLS
+    seed: int = 0
+
+    @property
+    def middle(self) -> float:
+        """The tolerance of the parts that are asked once."""
+        return self.rtols[len(self.rtols) // 2]
+
+    def items(self, problem_id: str, direction: str) -> list[tuple[Check, float | None]]:
+        """The (check, rtol) pairs of one problem in one direction; rtol None stands for all tolerances together."""
+        items: list[tuple[Check, float | None]] = []
+        for check in self.checks:
+            if direction not in check.directions or not check.applies_to(problems()[problem_id]):
+                continue
+            if check.every_rtol:
+                items += [(check, None)] if len(self.rtols) > 1 else []
+            elif check.part == "main":
+                items += [(check, rtol) for rtol in self.rtols]
+            elif check.part == "restart" or task_for(problem_id, direction, check.part, self.seed):
+                items.append((check, self.middle))
+        return items
+
+    def all_items(self) -> list[tuple[str, str, Check, float | None]]:
+        """(problem, direction, check, rtol) for everything in the plan."""
+        pairs = [(problem_id, direction) for problem_id in self.problem_ids for direction in DIRECTIONS]
+        return [(*pair, check, rtol) for pair in pairs for check, rtol in self.items(*pair)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check of one implementation on one case."""
+
+    implementation: str
+    check: str
+    problem: str
+    direction: str
+    rtol: float | None
+    verdict: Verdict
+    calls: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name of the case: check/problem/direction/rtol."""
+        return f"{self.check}/{self.problem}/{self.direction}/{'all' if self.rtol is None else f'{self.rtol:.0e}'}"
+
+
+def run(adapter: Any, plan: Plan) -> Iterator[Result]:
+    """Probe the adapter, then run the plan; one Result for each of its items, as they come."""
+    fault = probe(adapter)
+    for problem_id in plan.problem_ids:
+        for direction in DIRECTIONS:
+            if fault:
+                yield from whole(plan, adapter.name, Verdict("harness-broken", message=fault), [(problem_id, direction)])
+            else:
+                yield from _Solves(adapter, plan, problem_id, direction).results()
+
+
+def whole(plan: Plan, name: str, verdict: Verdict, pairs: list[tuple[str, str]] | None = None) -> Iterator[Result]:
+    """The same verdict for every item of the plan (or of the given problem and direction pairs)."""
+    for problem_id, direction, check, rtol in plan.all_items():
+        if pairs is None or (problem_id, direction) in pairs:
+            yield Result(name, check.id, problem_id, direction, rtol, verdict)
+
+
+class _Solves:
+    """The solves of one implementation on one problem in one direction."""
+
+    def __init__(self, adapter: Any, plan: Plan, problem_id: str, direction: str):
+        self.adapter, self.plan, self.problem_id, self.direction = adapter, plan, problem_id, direction
+        self.items = plan.items(problem_id, direction)
+        self.can = {check.id for check, _ in self.items if self._supports(check)}
+        self.main: dict[float, tuple[Reply, Answer | None]] = {}
+
+    def results(self) -> Iterator[Result]:
+        for check, rtol in self.items:
+            if check.id not in self.can:
+                yield self._result(check, rtol, Verdict("unsupported", message=self._missing(check)), None)
+        needed = [(check, rtol) for check, rtol in self.items if check.id in self.can]
+        parts = {check.part for check, _ in needed}
+        for rtol in self.plan.rtols:
+            if "main" in parts or ("restart" in parts and rtol == self.plan.middle):
+                self.main[rtol] = self._solve("main", task_for(self.problem_id, self.direction, "main", self.plan.seed), rtol)
+                yield from self._judge("main", rtol, *self.main[rtol])
+        yield from self._judge_series()
+        for part in PARTS[1:]:
+            if part in parts:
+                yield from self._judge(part, self.plan.middle, *self._solve_part(part))
+
+    def _solve_part(self, part: str) -> tuple[Reply, Answer | None]:
+        rtol = self.plan.middle
+        if part != "restart":
+            return self._solve(part, task_for(self.problem_id, self.direction, part, self.plan.seed), rtol)
+        reply, answer = self.main[rtol]
+        if answer is None or not np.all(np.isfinite(answer.arrays["z"])):
+            return Reply("fail" if answer else reply.state, message=f"the plain solve did not succeed. {reply.message}"), None
+        return self._solve("restart", restart_task(answer.task, answer.arrays["z"]), rtol, answer)
+
+    def _solve(self, part: str, task: Task | None, rtol: float, main: Answer | None = None) -> tuple[Reply, Answer | None]:
+        assert task is not None
+        reply = ask(self.adapter, task, rtol, self._wants(part))
+        if reply.state != "answered":
+            return reply, None
+        mode, interpolates = self.adapter.mode, self.adapter.interpolates
+        return reply, Answer(task, rtol, reply.arrays, reply.stats, reply.calls, mode, interpolates, main)
+
+    def _wants(self, part: str) -> tuple[str, ...]:
+        """The keys that the checks of a part read, as far as the implementation has them; main always gives z."""
+        keys = {"z"} if part == "main" else set()
+        for check, _ in self.items:
+            if check.part == part and check.id in self.can:
+                keys |= set(check.wants) | {key for key in check.also if GRADIENTS[key] in self.adapter.capabilities}
+        return tuple(key for key in KEYS if key in keys)
+
+    def _judge(self, part: str, rtol: float, reply: Reply, answer: Answer | None) -> Iterator[Result]:
+        for check, at in self.items:
+            if check.part == part and check.id in self.can and not check.every_rtol and at == rtol:
+                verdict = judge(check.judge(answer)) if answer else Verdict(reply.state, message=reply.message)
+                yield self._result(check, rtol, verdict, reply)
+
+    def _judge_series(self) -> Iterator[Result]:
+        for check, _ in self.items:
+            if check.every_rtol and check.id in self.can:
+                answers = [answer for _, answer in self.main.values() if answer]
+                failed = [reply for reply, answer in self.main.values() if not answer]
+                verdict = Verdict(failed[0].state, message=failed[0].message) if failed else judge(check.judge(answers))
+                yield self._result(check, None, verdict, None)
+
+    def _supports(self, check: Check) -> bool:
+        return not self._missing(check)
+
+    def _missing(self, check: Check) -> str:
+        needs = set(check.needs) | ({"time:backward"} if self.direction == "reversed" else set())
+        return ", ".join(need for need in CAPABILITIES if need in needs and need not in self.adapter.capabilities)
+
+    def _result(self, check: Check, rtol: float | None, verdict: Verdict, reply: Reply | None) -> Result:
+        calls, warned = (reply.calls, reply.warnings) if reply else (0, ())
+        return Result(self.adapter.name, check.id, self.problem_id, self.direction, rtol, verdict, calls, warned)
