@@ -24,7 +24,7 @@ from refnode.ode.solve import Solution, SolveStats, Stats
 from refnode.version import __version__
 
 __all__ = [
-    "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError", "ReconstructionWarning", "Solution", "SolveStats", "SolverError",
-    "Stats", "StepSizeUnderflow", "TraceError", "adjoint", "check_grads", "full_adjoint", "grad", "hvp", "jacobian", "jvp", "odeint", "pullback",
-    "solve", "value_and_grad",
+    "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError", "ReconstructionWarning", "Solution",
+    "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "TraceError", "__version__", "adjoint", "check_grads",
+    "full_adjoint", "grad", "hvp", "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
 ]

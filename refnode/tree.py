@@ -6,6 +6,7 @@ place of a leaf that has no gradient. The verbs: `leaves`, `tree_map`, `rebuild`
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -92,7 +93,7 @@ class Raveler:
         self.dtypes = [a.dtype for a in arrays]
         self.dtype = np.result_type(*self.dtypes) if arrays else np.dtype(np.float64)
         ends = np.cumsum([0] + [a.size for a in arrays]).tolist()
-        self.parts = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        self.parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self.size: int = ends[-1]
         self._is_leaf = not is_container(tree)
         self._places = list(zip(self.parts, self.shapes, self.dtypes, strict=True))

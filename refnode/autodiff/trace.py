@@ -315,7 +315,7 @@ def _operators() -> None:
         setattr(Traced, f"__i{name}__", lambda self, other, function=function: self._in_place(function, other))
     for name, function in {"neg": operator.neg, "abs": operator.abs}.items():
         setattr(Traced, f"__{name}__", lambda self, function=function: record(function, (self,), {}))
-    Traced.__pos__ = lambda self: self  # type: ignore[attr-defined]
+    Traced.__pos__ = lambda self: self
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         function = getattr(operator, f"__{name}__")
         setattr(Traced, f"__{name}__", lambda self, other, function=function: function(plain(self), plain(_lifted(other))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ def check_dynamics(f: Callable[..., Any]) -> None:
         signature.bind(None, None, None)
     except TypeError:
         raise TypeError(f"f must take three arguments, f(z, t, theta), but its signature is {signature}; theta may be unused.") from None
-    names = [name for name in signature.parameters][:2]
+    names = list(signature.parameters)[:2]
     if names[0] == "t" or names[1:] in (["z"], ["y"], ["x"], ["h"]):
         raise ValueError(f"f is called as f(z, t, theta), but its first parameters are ({', '.join(names)}), the order of other "
                          "libraries; exchange them.")
@@ -42,7 +43,7 @@ def observation_times(ts: Any) -> list[float]:
         if not math.isfinite(t):
             raise ValueError(f"ts must be finite, but ts[{i}] = {t}.")
     direction = found[-1] - found[0]
-    for i, (before, after) in enumerate(zip(found, found[1:], strict=False)):
+    for i, (before, after) in enumerate(itertools.pairwise(found)):
         if (after - before) * direction < 0 or (direction == 0 and after != before):
             raise ValueError(f"ts must increase or decrease throughout, but ts[{i}:{i + 2}] = [{before}, {after}] goes the other way; sort it.")
     return found
