@@ -114,7 +114,7 @@ def _ask(adapter: Any, case: Case) -> Reply:
         return Reply("refused", message=str(error))
     except KeyboardInterrupt:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever goes wrong in a library is its result
         return Reply("error", message=f"{type(error).__name__}: {_first_line(error)}")
     except BaseException as error:  # SystemExit and the like: in a process of its own this would be its death
         return Reply("crash", message=f"{type(error).__name__}: {_first_line(error)}")
@@ -122,9 +122,9 @@ def _ask(adapter: Any, case: Case) -> Reply:
 
 
 def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The answer as float64 arrays of the right shapes; ValueError with one sentence otherwise."""
+    """The answer as float64 arrays of the right shapes; an exception with one sentence otherwise."""
     if not isinstance(returned, dict):
-        raise ValueError(f"run(case) must return a dict, not {type(returned).__name__}")
+        raise TypeError(f"run(case) must return a dict, not {type(returned).__name__}")
     returned = dict(returned)
     stats = returned.pop("stats", {})
     if set(returned) != set(case.wants):
@@ -159,7 +159,7 @@ def _numbers(x: Any) -> np.ndarray | None:
     """A copy as an array (solvers reuse buffers); None for what is not numbers: a tracer of jit, a box of autograd."""
     try:
         return np.array(x, dtype=np.float64)
-    except Exception:
+    except Exception:  # every library has its own
         return None
 
 

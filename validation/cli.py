@@ -58,7 +58,9 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
         judged += [(result, _outcome(group, result)) for group, result in _rest(plan, loaded, judged)]
 
     implementations = [_about(adapter) for group in loaded for adapter in group.adapters]
-    print_report(console, judged, implementations, {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)})
+    print_report(
+        console, judged, implementations, {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
+    )
     stale = []
     if not interrupted and not (options.only or options.problem or options.rtol):
         stale = [line for group in loaded for line in _stale(group, [result for result, _ in judged])]
@@ -113,7 +115,10 @@ def _outcome(group: Loaded, result: Result) -> str:
 def _stale(group: Loaded, results: list[Result]) -> list[str]:
     if not group.asked and group.word != "refnode":
         return []
-    return [f"{group.word}: the expected failure {e.pattern} of {e.implementation} matches no case" for e in unused(group.entries, results, _versions(group))]
+    return [
+        f"{group.word}: the expected failure {e.pattern} of {e.implementation} matches no case"
+        for e in unused(group.entries, results, _versions(group))
+    ]
 
 
 def _versions(group: Loaded) -> dict[str, str]:
@@ -146,7 +151,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     default = ", ".join(DEFAULT)
     known = ", ".join(KNOWN)
-    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, path/to/file.py:Class, package.module:Class")
+    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
     add("--alone", action="store_true", help=f"only those named by --impl, without the usual {default}")
     add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems")

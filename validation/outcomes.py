@@ -11,9 +11,9 @@ from pathlib import Path
 from .checks.registry import all_checks
 from .runner import Result
 
-NEUTRAL = ("pass", "unsupported", "skipped")
 OUTCOMES = {
-    "ok": "a pass, or a check of level recommended or informative that does not pass",
+    "ok": "a pass",
+    "noted": "did not pass, recommended or informative: reported, without effect on the exit code",
     "neutral": "unsupported or skipped",
     "xfail": "did not pass, and is on the list of expected failures",
     "witness": "did not pass, in an implementation that was not asked for by name: reported, without effect on the exit code",
@@ -52,7 +52,7 @@ def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool)
     if state == "unsupported":
         return "neutral"
     if all_checks()[result.check].level != "required":
-        return "ok"
+        return "noted"
     return "UNEXPECTED" if gates else "witness"
 
 

@@ -364,7 +364,7 @@ def here() -> str:
         module = frame.f_globals.get("__name__", "")
         if not module.startswith(("refnode.", "numpy")):
             return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..problems.exact import Task
 from ..verdicts import Comparison, compare
 from .parts import OBSERVED
-from .registry import GRADIENTS, Answer, check
+from .registry import Answer, check
 from .values import BOTH, falls
 
 
@@ -35,25 +36,40 @@ def grad_t(answer: Answer) -> list[Comparison]:
 
 
 def grad_reversed(answer: Answer) -> list[Comparison]:
-    """All gradients on a decreasing grid.
+    """dL/dz0 and dL/dtheta on a decreasing grid.
 
-    Statement: S8, S9, S12, S80
+    Statement: S8, S9, S12
     """
-    return _compare(answer, *_offered(answer))
+    return _compare(answer, *_without_time(answer))
+
+
+def grad_reversed_t(answer: Answer) -> list[Comparison]:
+    """dL/dt_i on a decreasing grid.
+
+    Statement: S78, S79, S80, S81
+    """
+    return _compare(answer, "dL/dt")
 
 
 def grad_observations(answer: Answer) -> list[Comparison]:
-    """The loss reads t_i alone: the gradients are those of the problem cut at t_i, and later times do not matter.
+    """The loss reads t_i alone: dL/dz0 and dL/dtheta are those of the problem cut at t_i.
 
     The adjoint is 0 until it jumps by g_i at t_i.
 
     Statement: S13, S84
     """
-    task = answer.task
-    cut = type(task)(task.problem, task.z0, task.ts[: OBSERVED + 1], task.weights[: OBSERVED + 1]).gradients
-    later = len(task.ts) - OBSERVED - 1
-    expected = {**cut, "dL/dt": np.concatenate([cut["dL/dt"], np.zeros(later)])}
-    return [compare(key, answer.arrays[key], expected[key], answer.allowed_gradient(expected[key])) for key in _offered(answer)]
+    exact = _cut(answer).gradients
+    return [compare(key, answer.arrays[key], exact[key], answer.allowed_gradient(exact[key])) for key in _without_time(answer)]
+
+
+def grad_observations_t(answer: Answer) -> list[Comparison]:
+    """The loss reads t_i alone: dL/dt is that of the problem cut at t_i, and zero for all later times.
+
+    Statement: S81, S84
+    """
+    cut = _cut(answer).gradients["dL/dt"]
+    expected = np.concatenate([cut, np.zeros(len(answer.task.ts) - len(cut))])
+    return [compare("dL/dt", answer.arrays["dL/dt"], expected, answer.allowed_gradient(expected))]
 
 
 def grad_split(answer: Answer) -> list[Comparison]:
@@ -61,7 +77,15 @@ def grad_split(answer: Answer) -> list[Comparison]:
 
     Statement: S15, S83
     """
-    return _compare(answer, *_offered(answer))
+    return _compare(answer, *_without_time(answer))
+
+
+def grad_split_t(answer: Answer) -> list[Comparison]:
+    """Ten observation times with zero weight change no time gradient, and have none themselves.
+
+    Statement: S15
+    """
+    return _compare(answer, "dL/dt")
 
 
 def grad_shift_sum(answer: Answer) -> list[Comparison]:
@@ -77,12 +101,12 @@ def grad_shift_sum(answer: Answer) -> list[Comparison]:
 
 
 def grad_tolerance(answers: list[Answer]) -> list[Comparison]:
-    """The error of the gradients falls with the tolerance that was asked for, so the tolerance reaches the backward solve.
+    """The error of dL/dz0 and dL/dtheta falls with the tolerance that was asked for, so the tolerance reaches the backward solve.
 
     Statement: S20, S86
     """
     results = []
-    for key in _offered(answers[-1]):
+    for key in _without_time(answers[-1]):
         expected = [answer.task.gradients[key] for answer in answers]
         results += falls(answers, key, expected, answers[-1].allowed_gradient(expected[-1]))
     return results
@@ -105,9 +129,15 @@ def _compare(answer: Answer, *keys: str) -> list[Comparison]:
     return [compare(key, answer.arrays[key], exact[key], answer.allowed_gradient(exact[key])) for key in keys]
 
 
-def _offered(answer: Answer) -> list[str]:
-    """The gradients that were asked for and answered: all that the implementation has."""
-    return [key for key in GRADIENTS if key in answer.arrays]
+def _without_time(answer: Answer) -> list[str]:
+    """dL/dz0, and dL/dtheta where the implementation has it."""
+    return [key for key in ("dL/dz0", "dL/dtheta") if key in answer.arrays]
+
+
+def _cut(answer: Answer) -> Task:
+    """The problem cut at the one observation that the loss reads."""
+    task = answer.task
+    return Task(task.problem, task.z0, task.ts[: OBSERVED + 1], task.weights[: OBSERVED + 1])
 
 
 Z0, THETA, T = ("dL/dz0",), ("dL/dtheta",), ("dL/dt",)
@@ -116,10 +146,13 @@ CHECKS = [
     check("grad.z0", grad_z0, "S6 S7 S8 S12 S14", wants=Z0),
     check("grad.theta", grad_theta, "S9 S11 S12", wants=THETA),
     check("grad.t", grad_t, "S14 S78 S79 S80 S81 S82 S84", wants=T),
-    check("grad.reversed", grad_reversed, "S8 S9 S12 S80", directions=("reversed",), wants=Z0, also=THETA + T),
-    check("grad.observations", grad_observations, "S13 S84", part="alone", wants=Z0, also=THETA + T),
-    check("grad.split", grad_split, "S15 S83", part="split", wants=Z0, also=THETA + T),
+    check("grad.reversed", grad_reversed, "S8 S9 S12", directions=("reversed",), wants=Z0, also=THETA),
+    check("grad.reversed_t", grad_reversed_t, "S78 S79 S80 S81", directions=("reversed",), wants=T),
+    check("grad.observations", grad_observations, "S13 S84", part="alone", wants=Z0, also=THETA),
+    check("grad.observations_t", grad_observations_t, "S81 S84", part="alone", wants=T),
+    check("grad.split", grad_split, "S15 S83", part="split", wants=Z0, also=THETA),
+    check("grad.split_t", grad_split_t, "S15", part="split", wants=T),
     check("grad.shift_sum", grad_shift_sum, "S81", directions=BOTH, wants=T),
-    check("grad.tolerance", grad_tolerance, "S20 S86", level="recommended", wants=Z0, also=THETA + T, every_rtol=True),
+    check("grad.tolerance", grad_tolerance, "S20 S86", level="recommended", wants=Z0, also=THETA, every_rtol=True),
     check("grad.second", grad_second, "S21", level="recommended", part="second", wants=("d2L/dz0", "d2L/dtheta")),
 ]

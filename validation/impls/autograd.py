@@ -17,7 +17,7 @@ class Autograd:
 
     name = "autograd"
     version = importlib.metadata.version("autograd")
-    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second"}
+    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second"})
     mode = "adjoint"
     interpolates = True
 

@@ -33,7 +33,9 @@ def load(word: str, asked: bool) -> Loaded:
         return _known(word, asked)
     place, colon, attribute = word.rpartition(":")
     if not colon or not place or not attribute:
-        raise ValueError(f"unknown implementation {word!r}: known are {', '.join(KNOWN)}; your own is path/to/file.py:Class or package.module:Class")
+        raise ValueError(
+            f"unknown implementation {word!r}: known are {', '.join(KNOWN)}; your own is path/to/file.py:Class or package.module:Class"
+        )
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:

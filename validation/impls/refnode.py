@@ -21,7 +21,7 @@ class Adjoint:
 
     name = "refnode"
     version = getattr(rn, "__version__", None) or _version()
-    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"}
+    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"})
     mode = "adjoint"
     interpolates = True
     gradient = "adjoint"

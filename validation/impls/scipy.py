@@ -12,7 +12,7 @@ class RK45:
 
     name = "scipy.RK45"
     version = scipy.__version__
-    capabilities = {"values", "time:backward", "stats:nfe"}
+    capabilities = frozenset({"values", "time:backward", "stats:nfe"})
     mode = "none"
     interpolates = True
     method = "RK45"

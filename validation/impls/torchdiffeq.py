@@ -14,7 +14,7 @@ class Backprop:
 
     name = "torchdiffeq.odeint"
     version = importlib.metadata.version("torchdiffeq")
-    capabilities = {"values", "time:backward", "grad:z0", "grad:theta", "grad:t"}
+    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t"})
     mode = "direct"
     interpolates = True
 

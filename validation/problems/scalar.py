@@ -127,12 +127,12 @@ def p13_rhs(xp, z, t, theta):
 
 
 def p13(z0, t0, t1, theta):
-    """z1 = K e^{l E}, l = ln(z0/K), E = e^{-al delta}."""
+    """z1 = K e^{ell E}, ell = ln(z0/K), E = e^{-al delta}."""
     (z0,), (al, K), delta = z0, theta, t1 - t0
     E = np.exp(-al * delta)
-    l = np.log(z0 / K)  # noqa: E741 (the letter of the formula)
-    z1 = K * np.exp(l * E)
-    return autonomous_flow(z1, dz0=z1 * E / z0, dtheta=[-delta * E * l * z1, z1 * (1 - E) / K], f1=al * z1 * np.log(K / z1))
+    ell = np.log(z0 / K)
+    z1 = K * np.exp(ell * E)
+    return autonomous_flow(z1, dz0=z1 * E / z0, dtheta=[-delta * E * ell * z1, z1 * (1 - E) / K], f1=al * z1 * np.log(K / z1))
 
 
 def p14_rhs(xp, z, t, theta):

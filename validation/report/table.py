@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from ..checks.registry import all_checks
 from ..outcomes import UNEXPECTED
@@ -81,7 +84,16 @@ def _statement_table(judged: Judged, names: list[str]) -> Table:
 
 
 def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left", pad_edge=False, padding=(0, 1), box=None)
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        pad_edge=False,
+        padding=(0, 1),
+        box=SIMPLE_HEAD,
+        show_edge=False,
+    )
     table.add_column("", no_wrap=True)
     for name in names:
         header = escape(name.replace(".", "\n", 1))
@@ -100,14 +112,20 @@ def _print_failures(console: Console, judged: Judged, names: list[str], commands
 
 def _print_group(console: Console, name: str, check: Any, bad: Judged, command: str) -> None:
     console.print()
-    console.print(f"[bold]{escape(name)}: {check.id}[/bold]  {len(bad)} {'case' if len(bad) == 1 else 'cases'}, {check.level}", highlight=False)
+    console.print(
+        f"[bold]{escape(name)}: {check.id}[/bold]  {len(bad)} {'case' if len(bad) == 1 else 'cases'}, {check.level}", highlight=False
+    )
     for id in check.statements:
-        console.print(f"  [dim]{id}: {escape(statements()[id]['text'])}[/dim]", highlight=False)
+        _indented(console, f"[dim]{id}  {escape(statements()[id]['text'])}[/dim]", 2)
     for result, outcome in bad[:SHOWN]:
-        console.print(f"  {_what(result, outcome)}", highlight=False)
+        _indented(console, _what(result, outcome), 2)
         console.print(f"    [dim]$ {escape(reproduction(result, command))}[/dim]", highlight=False, soft_wrap=True)
     if len(bad) > SHOWN:
-        console.print(f"  and {len(bad) - SHOWN} more: {_places(bad[SHOWN:])}", highlight=False)
+        _indented(console, f"and {len(bad) - SHOWN} more: {_places(bad[SHOWN:])}", 2)
+
+
+def _indented(console: Console, text: str, by: int) -> None:
+    console.print(Padding(Text.from_markup(text), (0, 0, 0, by)))
 
 
 def reproduction(result: Result, command: str) -> str:
@@ -149,8 +167,8 @@ def _worth_showing(result: Result, outcome: str) -> bool:
 
 
 def _places(judged: Judged) -> str:
-    words = list(dict.fromkeys(f"{result.problem}" for result, _ in judged))
-    return ", ".join(words[:12]) + (", ..." if len(words) > 12 else "")
+    words = sorted({result.problem for result, _ in judged})
+    return ", ".join(words)
 
 
 def _of(judged: Iterable[tuple[Result, str]], name: str) -> Judged:
