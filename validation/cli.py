@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .checks.registry import all_checks
+from .checks.catalog import all_checks
 from .impls.loading import DEFAULT, KNOWN, Loaded, load
-from .outcomes import UNEXPECTED, outcome, unused
+from .outcomes import UNEXPECTED, outcome, reason, unused
 from .problems.catalog import problems
 from .report import jsonl
 from .runner import RTOLS, Plan, Result, run, whole
@@ -50,6 +51,10 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     console = Console()
     judged: list[tuple[Result, str]] = []
     interrupted = False
+    rtols = " ".join(f"{rtol:.0e}" for rtol in plan.rtols)
+    console.print(
+        f"Conformance suite {__version__}: {len(plan.checks)} checks, {len(plan.problem_ids)} problems, rtol {rtols}", highlight=False
+    )
     try:
         for group, result in _progress(console, plan, loaded):
             judged.append((result, _outcome(group, result)))
@@ -58,9 +63,8 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
         judged += [(result, _outcome(group, result)) for group, result in _rest(plan, loaded, judged)]
 
     implementations = [_about(adapter) for group in loaded for adapter in group.adapters]
-    print_report(
-        console, judged, implementations, {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
-    )
+    commands = {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
+    print_report(console, judged, implementations, commands, _reasons(loaded, judged))
     stale = []
     if not interrupted and not (options.only or options.problem or options.rtol):
         stale = [line for group in loaded for line in _stale(group, [result for result, _ in judged])]
@@ -112,11 +116,20 @@ def _outcome(group: Loaded, result: Result) -> str:
     return outcome(result, _versions(group).get(result.implementation, "0"), group.entries, gates)
 
 
+def _reasons(loaded: list[Loaded], judged: list[tuple[Result, str]]) -> Counter[tuple[str, str]]:
+    """How many failures of which implementation are expected for which reason."""
+    groups = {name: group for group in loaded for name in _names(group)}
+    failed = [(result, groups[result.implementation]) for result, outcome in judged if outcome == "xfail"]
+    return Counter(
+        (result.implementation, reason(result, _versions(group)[result.implementation], group.entries)) for result, group in failed
+    )
+
+
 def _stale(group: Loaded, results: list[Result]) -> list[str]:
     if not group.asked and group.word != "refnode":
         return []
     return [
-        f"{group.word}: the expected failure {e.pattern} of {e.implementation} matches no case"
+        f"{group.word}: {e.implementation} | {e.pattern} is listed, but matches no case"
         for e in unused(group.entries, results, _versions(group))
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checks.registry import all_checks
+from .checks.catalog import all_checks
 from .runner import Result
 
 OUTCOMES = {
@@ -42,7 +42,7 @@ class Entry:
 def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool) -> str:
     """The outcome of one result; gates says whether the implementation is refnode or was asked for by name."""
     state = result.verdict.state
-    listed = any(entry.matches(result, version) for entry in entries)
+    listed = reason(result, version, entries) != ""
     if state == "skipped":
         return "MISSING" if gates else "neutral"
     if state == "pass":
@@ -54,6 +54,11 @@ def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool)
     if all_checks()[result.check].level != "required":
         return "noted"
     return "UNEXPECTED" if gates else "witness"
+
+
+def reason(result: Result, version: str, entries: Iterable[Entry]) -> str:
+    """Why the result is expected to fail; empty if it is not."""
+    return next((entry.reason for entry in entries if entry.matches(result, version)), "")
 
 
 def unused(entries: Iterable[Entry], results: Iterable[Result], versions: dict[str, str]) -> list[Entry]:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .checks.registry import all_checks
+from .checks.catalog import all_checks
 from .problems.catalog import problems
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from refnode.autodiff.trace import plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
-from refnode.gradients.algebra import add, at, dot, last, like_argument, negative, zeros_like
+from refnode.gradients.algebra import add, arrays, at, dot, last, like_argument, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
 from refnode.ode.solve import Stats, solve
 from refnode.tree import Tree, tree_map
@@ -40,7 +40,7 @@ def adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta: Tre
         minus_a_dfdz, _, minus_a_dfdtheta = vjp(negative(a))
         return dz_dt, minus_a_dfdz, minus_a_dfdtheta
 
-    s0 = (z1, dLdz1, zeros_like(theta))
+    s0 = arrays((z1, dLdz1, zeros_like(theta)))
     return last(odeint(aug_dynamics, s0, np.stack([t1, t0]), theta, **solver))
 
 
@@ -60,7 +60,7 @@ def full_adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta
         return dz_dt, minus_a_dfdz, minus_a_dfdtheta, minus_a_dfdt
 
     dLdt1 = dot(dLdz1, conform(f(z1, t1, theta), z1))
-    s0 = (z1, dLdz1, zeros_like(theta), -dLdt1)
+    s0 = arrays((z1, dLdz1, zeros_like(theta), -dLdt1))
     z0, dLdz0, dLdtheta, dLdt0 = last(odeint(aug_dynamics, s0, np.stack([t1, t0]), theta, **solver))
     return z0, dLdz0, dLdtheta, dLdt0, dLdt1
 
@@ -90,8 +90,9 @@ def _odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats:
         for i in range(len(t) - 1, 0, -1):
             z, dLdz = at(zs, i), at(dLdzs, i)
             dLdt[i] = dot(dLdz, backward.evaluate(f, z, t[i], theta))
-            z_back, a, integral = adjoint(z, add(a, dLdz), f, t[i - 1], t[i], theta, **backward.arguments())
-            backward.finish(z_back, i)
+            with backward.interval(i) as keywords:
+                z_back, a, integral = adjoint(z, add(a, dLdz), f, t[i - 1], t[i], theta, **keywords)
+            backward.check_reconstruction(z_back, i - 1)
             dLdtheta = add(dLdtheta, integral)
         dLdt[0] = -dot(a, backward.evaluate(f, at(zs, 0), t[0], theta))
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), dLdtheta

@@ -23,6 +23,11 @@ def dot(tree: Tree, other: Tree) -> Any:
     return sum((np.sum(x * y) for x, y in zip(leaves(tree), leaves(other), strict=True)), np.float64(0.0))
 
 
+def arrays(tree: Tree) -> Tree:
+    """Numbers as arrays of shape (): a tuple of numbers would count as one vector."""
+    return tree_map(lambda x: x if isinstance(plain(x), np.ndarray) else np.broadcast_to(x, ()), tree)
+
+
 def at(tree: Tree, i: int) -> Tree:
     """Entry i of each leaf: the state at one of the observation times."""
     return tree_map(lambda x: x[i], tree)

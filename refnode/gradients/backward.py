@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import conform
-from refnode.errors import ReconstructionError, ReconstructionWarning
+from refnode.errors import ReconstructionError, ReconstructionWarning, SolverError
 from refnode.gradients.algebra import at
 from refnode.ode.arguments import observation_times, spread
 from refnode.ode.control import Norm, error_ratio, norm_over
@@ -46,11 +47,11 @@ class BackwardSolver:
         self.largest = max((float(np.abs(leaf).max(initial=0.0)) for leaf in leaves(self.stored)), default=0.0)
         self.rtol, self.atol = (spread(forward.get(name, default), self.way) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
         self.stats = stats
-        self.evaluations = 0
         stats.backward.next_h = None
 
         unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
         rtol, atol = (settings.get(f"backward_{name}", forward.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+        self.rtol = np.maximum(self.rtol, _smallest(rtol))  # z cannot come back closer than the backward solve is asked to
         norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
         self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step")} | {
             "method": settings.get("backward_method", forward.get("method", "dopri5")),
@@ -62,15 +63,17 @@ class BackwardSolver:
             length = abs(plain(self.times[-1]) - plain(self.times[0]))
             self.keywords["step_size"] = length / forward["steps"] if length else 1.0
 
-    def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of the next solve."""
-        self.evaluations = self.stats.backward.nfe
-        return {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
-
-    def finish(self, z_back: Tree, i: int) -> None:
-        """After the solve from times[i] to times[i - 1]."""
-        self.stats.backward.nvjp += self.stats.backward.nfe - self.evaluations
-        self.check_reconstruction(z_back, i - 1)
+    @contextlib.contextmanager
+    def interval(self, i: int) -> Iterator[dict[str, Any]]:
+        """The keyword arguments of the solve from times[i] to times[i - 1]; a failure inside says that it happened there."""
+        before = self.stats.backward.nfe
+        try:
+            yield {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
+        except SolverError as error:
+            error.add_note(f"This happened in the adjoint's backward solve from ts[{i}] = {plain(self.times[i])} to ts[{i - 1}] = "
+                           f"{plain(self.times[i - 1])}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta).")
+            raise
+        self.stats.backward.nvjp += self.stats.backward.nfe - before
 
     def evaluate(self, f: Callable[..., Any], z: Tree, t: Any, theta: Tree) -> Tree:
         self.stats.backward.nfe += 1

@@ -1,8 +1,7 @@
-"""What a check is, and the list of all checks."""
+"""What a check is, and what it is given."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,14 +66,6 @@ class Check:
     def applies_to(self, problem) -> bool:
         """False where the problem says nothing about the statement."""
         return not (self.id == "grad.shift_sum" and not problem.autonomous)
-
-
-@functools.cache
-def all_checks() -> dict[str, Check]:
-    """Every check by id, in the order of the table."""
-    from . import gradients, values
-
-    return {check.id: check for check in [*values.CHECKS, *gradients.CHECKS]}
 
 
 def check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..checks.registry import all_checks
+from ..checks.catalog import all_checks
 from ..outcomes import UNEXPECTED
 from ..runner import Result
 from ..statements import checks_of, statements
@@ -24,8 +24,18 @@ SHOWN = 3
 Judged = list[tuple[Result, str]]
 
 
-def print_report(console: Console, judged: Judged, implementations: list[dict[str, Any]], commands: dict[str, str]) -> None:
-    """Print everything. judged pairs each result with its outcome; commands[name] is the beginning of its reproduction lines."""
+def print_report(
+    console: Console,
+    judged: Judged,
+    implementations: list[dict[str, Any]],
+    commands: dict[str, str],
+    reasons: Mapping[tuple[str, str], int],
+) -> None:
+    """Print everything.
+
+    judged pairs each result with its outcome, commands[name] is the beginning of the reproduction lines, reasons[name, reason] the number
+    of failures that are expected for that reason.
+    """
     names = list(dict.fromkeys(result.implementation for result, _ in judged))
     console.print(_check_table(judged, names, implementations))
     console.print(_statement_table(judged, names))
@@ -34,7 +44,7 @@ def print_report(console: Console, judged: Judged, implementations: list[dict[st
         "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.[/dim]"
     )
     _print_failures(console, judged, names, commands)
-    _print_totals(console, judged, names)
+    _print_totals(console, judged, names, reasons)
 
 
 def cell(judged: Judged) -> str:
@@ -79,7 +89,7 @@ def _statement_table(judged: Judged, names: list[str]) -> Table:
         elif not wanted:
             elsewhere.append(id)
     if elsewhere:
-        table.caption = f"Not for adapters, but for refnode's own tests: {', '.join(elsewhere)}."
+        table.caption = f"By refnode's own tests: {', '.join(elsewhere)}."
     return table
 
 
@@ -90,7 +100,7 @@ def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
         title_style="bold",
         caption_justify="left",
         pad_edge=False,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),
         box=SIMPLE_HEAD,
         show_edge=False,
     )
@@ -147,7 +157,7 @@ def _what(result: Result, outcome: str) -> str:
     return text
 
 
-def _print_totals(console: Console, judged: Judged, names: list[str]) -> None:
+def _print_totals(console: Console, judged: Judged, names: list[str], reasons: Mapping[tuple[str, str], int]) -> None:
     console.print()
     for name in names:
         mine = _of(judged, name)
@@ -159,6 +169,9 @@ def _print_totals(console: Console, judged: Judged, names: list[str]) -> None:
         more = "".join(f", {n} {state}" for state, n in count.items()) + (f" ({expected} of these expected)" if expected else "")
         flag = f"  [red]{unexpected} unexpected[/red]" if unexpected else ""
         console.print(f"{escape(name)}: passes {states.count('pass')} of {asked}{more}{flag}", highlight=False)
+        for (who, why), n in reasons.items():
+            if who == name:
+                _indented(console, f"[dim]{n} expected: {escape(why)}[/dim]", 2)
 
 
 def _worth_showing(result: Result, outcome: str) -> bool:

@@ -1,0 +1,5 @@
+import sys
+
+from refnode.cli import main
+
+sys.exit(main())

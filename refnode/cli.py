@@ -1,0 +1,43 @@
+"""The command `refnode`, also `python -m refnode`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+USAGE = """usage: refnode COMMAND [options]
+
+  refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
+  refnode --version                    the version
+
+`refnode COMMAND --help` tells a command's options.
+"""
+
+
+def validate(argv: list[str]) -> int:
+    try:
+        from refnode_validation.cli import main as run
+    except ModuleNotFoundError as error:
+        print(f'refnode validate needs the package {error.name}; install it with: pip install -e ".[validation]"', file=sys.stderr)
+        return 2
+    return run(argv)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate}
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if argv else 2
+    if argv[0] in ("--version", "-V"):
+        from refnode.version import __version__
+        print(f"refnode {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"refnode: there is no command {argv[0]!r}; the commands are: {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    return COMMANDS[argv[0]](argv[1:])
+
+
