@@ -21,6 +21,7 @@ from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
 
 WARN_ABOVE = 100.0  # tolerances
 REFUSE_ABOVE = 1e-2  # of max |z|
+FIXED_STEP_RTOL = 1e-5  # fixed steps are asked for no tolerance: this takes its place in the check
 REMEDY = ('the dynamics contract too fast to be solved backwards; add observation times (their weight in the loss may be zero), tighten the '
           'tolerances, or use gradient="checkpointed"')
 OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
@@ -51,7 +52,8 @@ class BackwardSolver:
 
         unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
         rtol, atol = (settings.get(f"backward_{name}", forward.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
-        self.rtol = np.maximum(self.rtol, _smallest(rtol))  # z cannot come back closer than the backward solve is asked to
+        fixed = forward.get("steps") is not None or forward.get("step_size") is not None
+        self.rtol = np.maximum(self.rtol, max(_smallest(rtol), FIXED_STEP_RTOL if fixed else 0.0))  # z cannot come back closer than asked for
         norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
         self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step")} | {
             "method": settings.get("backward_method", forward.get("method", "dopri5")),

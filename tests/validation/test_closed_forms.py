@@ -16,10 +16,8 @@ STEP = 1e-30
 def test_flow_is_what_dop853_finds(task):
     """DOP853 at rtol 1e-13 makes local errors of about 1e-13 |z| per step; up to 100 steps, grown by at most Gamma: 1e-11 Gamma (1 + |z|)."""
     f, theta = task.problem.f, task.problem.theta
-    span, order = (task.ts[0], task.ts[-1]), np.sign(task.ts[-1] - task.ts[0])
-    solved = solve_ivp(lambda t, z: f(z, t, theta), span, task.z0, method="DOP853", rtol=1e-13, atol=1e-15, dense_output=False, t_eval=task.ts)
-    assert solved.t.size == task.ts.size
-    assert order * np.diff(solved.t).min() != 0
+    span = (task.ts[0], task.ts[-1])
+    solved = solve_ivp(lambda t, z: f(z, t, theta), span, task.z0, method="DOP853", rtol=1e-13, atol=1e-15, t_eval=task.ts)
     scale = task.value_gamma * (1 + np.abs(task.values).max())
     np.testing.assert_allclose(solved.y[:, -1], task.values[-1], rtol=0, atol=1e-11 * scale)
     # Interpolated outputs of DOP853 are of order 7: allow a hundred times more between the steps.
@@ -69,7 +67,7 @@ def test_second_derivatives(task):
 
     differences = [central6(gradient, h) for h in (4e-3, 2e-3, 1e-3)]
     exact = np.concatenate([task.second_derivatives["d2L/dz0"], task.second_derivatives["d2L/dtheta"]])
-    scale = np.abs(exact).max()
+    scale = 1 + np.abs(exact).max()
     spread = np.abs(differences[1] - differences[2]).max()
     assert spread < 1e-7 * scale, "the differences disagree among themselves"
     np.testing.assert_allclose(differences[2], exact, rtol=0, atol=max(10 * spread, 1e-10 * scale))
@@ -85,12 +83,15 @@ def test_dynamics_are_the_same_in_autograds_numpy(problem):
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.id)
 def test_numbers_discriminate(problem):
-    """Expected values are non-zero and pairwise distinct, so that no component can stand in for another; autonomous means what it says."""
+    """Expected values are non-zero and pairwise distinct, so that no component can stand in for another; autonomous means what it says.
+
+    Distinct by 1e-5 of the largest: more than a check allows at rtol 1e-10 (the largest Gamma apart from P27 is below 20: 40 x 20 x 1e-10).
+    """
     for task in (forward(problem), backward(problem)):
         for array in task.gradients.values():
             magnitudes = np.sort(np.abs(array.ravel()))
             assert magnitudes[0] > 1e-3
-            assert array.size == 1 or np.diff(magnitudes).min() > 1e-3 * magnitudes[-1]
+            assert array.size == 1 or np.diff(magnitudes).min() > 1e-5 * magnitudes[-1]
     moved = problem.f(problem.z0, problem.t1, problem.theta) - problem.f(problem.z0, problem.t0, problem.theta)
     assert problem.autonomous == (not moved.any())
     assert problem.ts[0] == problem.t0
