@@ -32,7 +32,7 @@ def adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta: Tre
 
     z1, dLdz1: trees of one structure. The cotangent of theta has theta's structure, None at its static leaves. **solver: as in `solve`; the
     tolerances apply to the augmented state as they are. The returned z(t0) is what the backward solve found: compare it with yours.
-    Paper: Algorithm 1, eq. (4), eq. (5). Statement: S7, S8, S9, S11, S12
+    Paper: Algorithm 1, eq. (4), eq. (5). Statement: S7, S8, S9, S11, S12, S17, S18, S74, S75, S76
     """
     def aug_dynamics(s: Tree, t: float, theta: Tree) -> Tree:
         z, a, _ = s
@@ -70,14 +70,14 @@ def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | 
     return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver).zs
 
 
-def _odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
+def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
     """zs, and the way from dL/dz(t_i) to dL/dz0, dL/dt_i and dL/dtheta: a(t) is solved from each observation to the one before it.
 
         a(t_i^-) = a(t_i^+) + dL/dz(t_i)
         dL/dt_i = dL/dz(t_i)^T f(z(t_i), t_i, theta), i >= 1;     dL/dt_0 = -a(t_0^+)^T f(z(t_0), t_0, theta)
 
     z is restored to the stored states, which are all that is kept. dL/dz(t_0) is added last and does not enter dL/dt_0.
-    Paper: Figure 2, App. D. Statement: S13, S14, S15, S81, S82, S83, S84, S85, S86
+    Paper: Figure 2, App. D. Statement: S13, S14, S15, S19, S78, S79, S81, S82, S83, S84, S86
     """
     stats = Stats() if stats is None else stats
     forward, settings = BackwardSolver.split(solver)
@@ -100,4 +100,4 @@ def _odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats:
     return zs, back
 
 
-odeint = differentiable(_odeint, _odeint_pullback)  # aug_dynamics goes through it too: the gradient is differentiable again
+odeint = differentiable(_odeint, odeint_pullback)  # aug_dynamics goes through it too: the gradient is differentiable again

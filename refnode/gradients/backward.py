@@ -22,8 +22,8 @@ from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
 WARN_ABOVE = 100.0  # tolerances
 REFUSE_ABOVE = 1e-2  # of max |z|
 FIXED_STEP_RTOL = 1e-5  # fixed steps are asked for no tolerance: this takes its place in the check
-REMEDY = ('the dynamics contract too fast to be solved backwards; add observation times (their weight in the loss may be zero), tighten the '
-          'tolerances, or use gradient="checkpointed"')
+REMEDY = ("the dynamics contract too fast to be solved backwards; add observation times (their weight in the loss may be zero), at which the state is "
+          "restored, or tighten the tolerances")
 OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
 
 
@@ -82,7 +82,7 @@ class BackwardSolver:
         return conform(f(z, t, theta), z)
 
     def check_reconstruction(self, z_back: Tree, i: int) -> None:
-        """What z came back to, against the stored state, in units of the tolerance. Statement: S71"""
+        """What z came back to, against the stored state, in units of the tolerance. (S71)"""
         stored = self.way.ravel(at(self.stored, i))
         found = self.way.ravel(tree_map(lambda x: np.asarray(plain(x)), z_back))
         ratio = error_ratio(found - stored, stored, stored, self.rtol, self.atol, norm_over(self.way.parts))

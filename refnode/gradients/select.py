@@ -30,7 +30,7 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
     Backward solve: backward_method, backward_rtol, backward_atol (in units of max |dL/dz(t_i)|), backward_norm ("rms", "max" or "seminorm");
     each defaults to the forward value. stats: a `Stats` that is filled.
     Raises ValueError, TypeError and TraceError for wrong arguments, `SolverError` (with the part that is right) for a failed solve.
-    Paper: eq. (2), Figure 2. Statement: S3, S13, S16, S21
+    Paper: eq. (2), Figure 2. Statement: S3, S13, S21
     """
     if gradient not in GRADIENTS:
         raise ValueError(f"there is no gradient method {gradient!r}; the methods are {', '.join(GRADIENTS)}.")

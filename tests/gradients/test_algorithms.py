@@ -3,12 +3,15 @@
 TB is the tolerance of a closed form against a tight solve: at rtol 1e-11 the error constants seen in these problems stay below 100.
 """
 
+import operator
+
 import numpy as np
 import pytest
 from scipy.integrate import quad_vec
 from scipy.linalg import expm, expm_frechet
 
 import refnode as rn
+from refnode.autodiff.rules import RULES
 from tests.zoo import FORCED_THETA, autonomous_mlp, forced, linear, mlp, mlp_parameters
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-13}
@@ -151,23 +154,32 @@ def test_adjoint_as_quadrature_of_its_own_equation():
     assert np.abs(a0 - (W + integral)).max() < TB
 
 
-def test_discrete_chain_rule_of_a_residual_network():
-    """S73: dL/dh_t = dL/dh_{t+1} dh_{t+1}/dh_t, layer by layer, equals the gradient of the composed network to rounding."""
-    rng = np.random.default_rng(5)
-    thetas, h0, w = [mlp_parameters(rng, 3, 4) for _ in range(6)], rng.normal(size=3), rng.normal(size=3)
+def test_cost_of_a_vector_jacobian_product(monkeypatch):
+    """S10: per layer one matrix product for f, and two more for the cotangents: three times the work of f, and f runs once."""
+    runs, products = [], []
 
-    def network(h):
-        for t, theta in enumerate(thetas):
-            h = h + mlp(h, t, theta)
-        return h
+    def f(z, theta):
+        runs.append(1)
+        (W1, b1), (W2, b2) = theta
+        return np.tanh(z @ W1 + b1) @ W2 + b2
 
-    hs = [h0]
-    for t, theta in enumerate(thetas):
-        hs.append(hs[-1] + mlp(hs[-1], t, theta))
-    g = w
-    for t in reversed(range(6)):
-        g = rn.pullback(lambda h, t=t: h + mlp(h, t, thetas[t]), hs[t])[1](g)[0]
-    assert np.abs(g - rn.grad(lambda h: w @ network(h))(h0)).max() <= 1e-12 * np.abs(g).max()
+    counted = tuple(lambda *x, rule=rule: (products.append(1), rule(*x))[1] for rule in RULES[operator.matmul])
+    monkeypatch.setitem(RULES, operator.matmul, counted)
+    (W1, _, b1), (W2, b2) = mlp_parameters(np.random.default_rng(0), 3, 5)
+    _, back = rn.pullback(f, np.ones((7, 3)), ((W1, b1), (W2, b2)))
+    back(np.ones((7, 3)))
+    assert len(runs) == 1
+    assert len(products) == 4
+
+
+def test_size_of_the_augmented_state():
+    """S18: the adjoint solves 2 D + P equations (+ 1 with the time gradient); forward sensitivity would solve D (1 + D + P)."""
+    for D in (2, 8, 32):
+        theta = mlp_parameters(np.random.default_rng(D), D, 5)
+        sizes = []
+        rn.full_adjoint(np.ones(D), np.ones(D), mlp, 0.0, 1.0, theta, method="euler", steps=1, norm=lambda e: sizes.append(e.size) or 0.0)
+        rn.full_adjoint(np.ones(D), np.ones(D), mlp, 0.0, 0.01, theta, rtol=1e-3, norm=lambda e: sizes.append(e.size) or 0.0)
+        assert set(sizes) == {2 * D + sum(leaf.size for layer in theta for leaf in layer) + 1}
 
 
 @pytest.mark.parametrize("forward", ["bosh3", "dopri5", "dopri5_shampine", "rk4", "midpoint"])

@@ -6,6 +6,7 @@
     dense    seventeen output times, values only
     restart  from the computed state at an interior time to the end, values only
     second   a Hessian-vector product
+    reset    thirty-one observations over a span of 3, on a problem that cannot be run backwards over the whole of it
 
 All but main are asked at one tolerance, the middle one.
 """
@@ -18,8 +19,9 @@ import numpy as np
 
 from ..problems.catalog import problems
 from ..problems.exact import Task, backward, forward
+from ..problems.problem import Problem
 
-PARTS = ("main", "alone", "split", "dense", "restart", "second")
+PARTS = ("main", "alone", "split", "dense", "restart", "second", "reset")
 SECOND_ORDER_PROBLEMS = ("P01", "P10", "P14")
 
 
@@ -38,6 +40,8 @@ def task_for(problem_id: str, direction: str, part: str, seed: int) -> Task | No
         return _with_dummies(main, _dummy_times(main, 13, seed))
     if part == "second":
         return main if problem_id in SECOND_ORDER_PROBLEMS else None
+    if part == "reset":
+        return _long_way_back(problem) if problem_id == "P27" and direction == "forward" else None
     raise ValueError(f"no such part: {part}")
 
 
@@ -47,6 +51,11 @@ OBSERVED = 2  # the interior observation that "alone" reads and "restart" starts
 def restart_task(main: Task, computed: np.ndarray) -> Task:
     """From the computed state at ts[OBSERVED] to the end."""
     return Task(main.problem, computed[OBSERVED], main.ts[OBSERVED:], main.weights[OBSERVED:])
+
+
+def _long_way_back(problem: Problem) -> Task:
+    """P27 from t0 to t0 + 3: backwards, errors grow by e^18 = 6.6e7 over the whole span, but by e^0.6 = 1.8 between two observations."""
+    return Task(problem, problem.z0, problem.t0 + np.linspace(0.0, 3.0, 31), np.ones((31, 1)))
 
 
 def _only(index: int, n: int) -> np.ndarray:

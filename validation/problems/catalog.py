@@ -43,6 +43,7 @@ FORMULAS = {
     "P14": (AUTONOMOUS, scalar.p14_rhs, scalar.p14),
     "P27": (NON_AUTONOMOUS, forced.p27_rhs, forced.p27),
     "P28": (AUTONOMOUS, planar.p28_rhs, planar.p28),
+    "P30": (NON_AUTONOMOUS, forced.p30_rhs, forced.p30),
 }
 
 

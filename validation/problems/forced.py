@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .problem import Flow
 from .scalar import scalar_flow
 
 
@@ -96,3 +97,20 @@ def p27(z0, t0, t1, theta):
     f0 = lam * (z0 - np.sin(t0)) + np.cos(t0)
     f1 = lam * (z1 - np.sin(t1)) + np.cos(t1)
     return scalar_flow(z1, dz0=E, dtheta=[delta * (z0 - np.sin(t0)) * E], dt0=-E * f0, dt1=f1)
+
+
+def p30_rhs(xp, z, t, theta):
+    """Forced Gompertz z' = z (A sin(w t) - k ln z): neither linear in z nor a product g(t) h(z).
+
+    For linear scalar dynamics and for products, dL/dz0 is the same if the clock of the backward solve runs the wrong way between two
+    observations; this is the problem that sees it.
+    """
+    k, A, w = theta
+    return z * (A * xp.sin(w * t) - k * xp.log(z))
+
+
+def p30(z0, t0, t1, theta):
+    """z1 = e^{u1}, where u = ln z solves P10, u' = -k u + A sin(w t); dz0 = (z1/z0) du1/du0, all other derivatives z1 times those of u1."""
+    u = p10(np.log(z0), t0, t1, theta)
+    z1 = np.exp(u.z1)
+    return Flow(z1, dz0=z1[:, None] * u.dz0 / z0, dtheta=z1[:, None] * u.dtheta, dt0=z1 * u.dt0, dt1=z1 * u.dt1)

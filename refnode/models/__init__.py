@@ -1,0 +1,1 @@
+"""Networks, small and plain: functions of their input and their parameters."""

@@ -1,0 +1,76 @@
+"""README: its example runs and prints what stands there; its index is the registry of statements, and the docstrings agree with both."""
+
+import ast
+import contextlib
+import importlib
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+STATEMENTS = {entry["id"]: entry for entry in json.loads((ROOT / "validation" / "statements.json").read_text())["statements"]}
+
+
+def test_the_example_prints_what_readme_shows():
+    code, shown = re.search(r"```python\n(import numpy.*?)```\n\n```\n(.*?)```", README, re.S).groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    numbers = [[float(x) for x in re.findall(r"-?\d+\.\d+", text)] for text in (printed.getvalue(), shown)]
+    assert len(numbers[0]) == 8
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-7)
+
+
+def test_the_two_commands_stand_at_the_top():
+    first = README.split("## ")[0]
+    assert 'pip install -e ".[validation]" && refnode validate' in first
+    assert 'pip install -e ".[test]" && pytest' in first
+
+
+def index_rows():
+    for line in README.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if re.fullmatch(r"S\d+", cells[0]):
+            yield cells[0], re.findall(r"`([^`]+)`", cells[-1])
+
+
+def test_index_and_registry_are_the_same():
+    assert dict(index_rows()) == {key: entry["implemented_by"] for key, entry in STATEMENTS.items()}
+
+
+def tagged(doc):
+    return set(re.findall(r"S\d+", " ".join(re.findall(r"Statement: ((?:S\d+(?:, )?)+)", doc or ""))))
+
+
+def symbol(name):
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:n]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[n:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(f"{name} does not exist")
+
+
+@pytest.mark.parametrize("key", STATEMENTS)
+def test_implementing_symbols_name_their_statement(key):
+    for name in STATEMENTS[key]["implemented_by"]:
+        assert key in tagged(symbol(name).__doc__), f"the docstring of {name} lacks Statement: {key}"
+
+
+def test_docstrings_name_only_statements_that_name_them_back():
+    for path in (ROOT / "refnode").rglob("*.py"):
+        module = ".".join(["refnode", *path.relative_to(ROOT / "refnode").with_suffix("").parts]).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
+                name = module if isinstance(node, ast.Module) else f"{module}.{node.name}"
+                for key in tagged(ast.get_docstring(node)):
+                    assert key in STATEMENTS, f"{name} names {key}, which is not in statements.json"
+                    assert name in STATEMENTS[key]["implemented_by"], f"{name} names {key}, which does not name it back"
