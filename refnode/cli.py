@@ -8,6 +8,7 @@ from collections.abc import Callable
 USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
+  refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode --version                    the version
 
 `refnode COMMAND --help` tells a command's options.
@@ -23,7 +24,16 @@ def validate(argv: list[str]) -> int:
     return run(argv)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate}
+def demo(argv: list[str]) -> int:
+    try:
+        from refnode.experiments.demo import run
+        return run(argv)
+    except ModuleNotFoundError as error:
+        print(f'refnode demo needs the package {error.name}; install it with: pip install -e ".[experiments]"', file=sys.stderr)
+        return 2
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ place of a leaf that has no gradient. The verbs: `leaves`, `tree_map`, `rebuild`
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +34,7 @@ def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     for other in rest:
         check_same_structure(tree, other)
     if isinstance(tree, dict):
-        return type(tree)((key, tree_map(function, tree[key], *(other[key] for other in rest))) for key in tree)
+        return _like_dict(tree, [tree_map(function, tree[key], *(other[key] for other in rest)) for key in tree])
     return _like(tree, [tree_map(function, *children) for children in zip(tree, *rest, strict=True)])
 
 
@@ -71,7 +72,7 @@ def as_state(x: Tree) -> Tree:
 def _arrays(x: Tree) -> Tree:
     """The children of a tree as states; None and empty containers stay what they are."""
     if isinstance(x, dict):
-        return type(x)((key, _arrays(child)) for key, child in x.items())
+        return _like_dict(x, [_arrays(child) for child in x.values()])
     if is_container(x) and (len(x) == 0 or any(is_container(child) or child is None or isinstance(child, np.ndarray) for child in x)):
         return _like(x, [_arrays(child) for child in x])
     return None if x is None else _state_array(x)
@@ -92,7 +93,7 @@ class Raveler:
         self.shapes = [a.shape for a in arrays]
         self.dtypes = [a.dtype for a in arrays]
         self.dtype = np.result_type(*self.dtypes) if arrays else np.dtype(np.float64)
-        ends = np.cumsum([0] + [a.size for a in arrays]).tolist()
+        ends = list(itertools.accumulate((a.size for a in arrays), initial=0))
         self.parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self.size: int = ends[-1]
         self._is_leaf = not is_container(tree)
@@ -103,7 +104,7 @@ class Raveler:
         if out is None:
             out = np.empty(self.size, self.dtype)
         if self._is_leaf:
-            out[:] = tree.reshape(-1)
+            out[...] = tree if tree.ndim == 1 else tree.reshape(-1)
         else:
             for part, leaf in zip(self.parts, leaves(tree), strict=True):
                 out[part] = leaf.reshape(-1)
@@ -112,15 +113,19 @@ class Raveler:
     def unravel(self, vector: np.ndarray) -> Tree:
         """Read-only arrays: views of `vector` where the dtypes agree."""
         if self._is_leaf:
-            return self._leaf(vector, *self._places[0])
-        return rebuild(self.tree, iter([self._leaf(vector, *place) for place in self._places]))
+            leaf = vector.reshape(self.shapes[0])
+            leaf.setflags(write=False)
+            return leaf
+        return rebuild(self.tree, iter([self._leaf(vector[part], shape, dtype) for part, shape, dtype in self._places]))
+
+    def unstack(self, rows: np.ndarray, shape: tuple[int, ...]) -> Tree:
+        """Flat states, one a row, as a tree of new arrays whose leaves have `shape` in front."""
+        return rebuild(self.tree, (_as_dtype(rows[:, part], dtype).reshape(shape + leaf).copy() for part, leaf, dtype in self._places))
 
     @staticmethod
-    def _leaf(vector: np.ndarray, part: slice, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        leaf = vector[part].reshape(shape)
-        if leaf.dtype is not dtype:
-            leaf = leaf.astype(dtype)
-        leaf.flags.writeable = False
+    def _leaf(vector: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        leaf = _as_dtype(vector, dtype).reshape(shape)
+        leaf.setflags(write=False)
         return leaf
 
     def conform(self, out: Tree, what: str = "f") -> Tree:
@@ -129,6 +134,8 @@ class Raveler:
         A list or tuple of numbers counts as an array where the tree has an array. No broadcasting: a wrong shape is a ValueError.
         """
         if self._is_leaf:
+            if type(out) is np.ndarray and out.shape == self.shapes[0] and out.dtype == self.dtypes[0]:
+                return out
             return _conform(out, self.shapes[0], self.dtypes[0], what)
         places = iter(zip(self.shapes, self.dtypes, strict=True))
         try:
@@ -139,13 +146,24 @@ class Raveler:
             raise ValueError(f"{what} must return the structure of the state: {error}") from None
 
 
+def _as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x in a leaf's own dtype; beside complex leaves a real one has imaginary part 0."""
+    if x.dtype == dtype:
+        return x
+    return (x.real if dtype.kind == "f" else x).astype(dtype)
+
+
 def _conform(x: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.ndarray:
+    if type(x) is np.ndarray and x.shape == shape and x.dtype == dtype:
+        return x
     if type(x) is not np.ndarray:
         if is_traced(x) or (is_container(x) and any(map(is_traced, leaves(x)))):
             raise TraceError(f"{what} returned a value that is being differentiated although its arguments are not: "
                              "it uses a traced value of an enclosing function; pass that value in theta.")
         if x is None:
             raise TypeError(f"{what} returned None; it must return dz/dt with the state's shape {shape}.")
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(f"{what} returned a masked array; fill it first.")
         try:
             x = np.asarray(x)
         except ValueError as error:
@@ -179,6 +197,13 @@ def _like(tree: Tree, children: list[Any]) -> Tree:
     if hasattr(tree, "_fields"):
         return type(tree)(*children)
     return children if isinstance(tree, list) else tuple(children)
+
+
+def _like_dict(tree: dict[Any, Any], children: list[Any]) -> dict[Any, Any]:
+    """A dict like `tree`; a subclass (defaultdict, OrderedDict) stays what it is."""
+    new = dict.fromkeys(tree) if type(tree) is dict else copy.copy(tree)
+    new.update(zip(tree, children, strict=True))
+    return new
 
 
 def _state_array(x: Any) -> np.ndarray:

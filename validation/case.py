@@ -56,7 +56,7 @@ class Case:
         self._rhs = task.problem.rhs
 
     def dynamics(self, xp: Any) -> Callable[[Any, Any, Any], Any]:
-        """f(z, t, theta), written with the functions of the array namespace xp (numpy, autograd.numpy, torch, jax.numpy). Calls are counted."""
+        """f(z, t, theta) in the functions of the namespace xp (numpy, autograd.numpy, torch, jax.numpy). Calls are counted."""
         rhs, z_shape, theta_shape = self._rhs, self.z0.shape, self.theta.shape
 
         def f(z, t, theta):
@@ -64,9 +64,8 @@ class Case:
             if self.calls > CALL_BUDGET:
                 raise BudgetExceeded(f"the dynamics were called more than {CALL_BUDGET} times")
             if _shape(z) != z_shape or _shape(theta) != theta_shape or _shape(t) != ():
-                raise HarnessError(
-                    f"f(z, t, theta) was called with shapes {_shape(z)}, {_shape(t)}, {_shape(theta)}; expected {z_shape}, (), {theta_shape}"
-                )
+                shapes = f"{_shape(z)}, {_shape(t)}, {_shape(theta)}"
+                raise HarnessError(f"f(z, t, theta) was called with shapes {shapes}; expected {z_shape}, (), {theta_shape}")
             value = rhs(xp, z, t, theta)
             if self.record is not None:
                 self.record.append([_numbers(x) for x in (z, t, theta, value)])

@@ -82,6 +82,8 @@ def _results(plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]
         if group.missing:
             verdict = Verdict("skipped", message=f"the package {group.missing} is not installed")
             yield from ((group, result) for result in whole(plan, group.word, verdict))
+        if group.broken:
+            yield from ((group, result) for result in whole(plan, group.word, Verdict("error", message=group.broken)))
         for adapter in group.adapters:
             yield from ((group, result) for result in run(adapter, plan))
 

@@ -14,8 +14,9 @@ from .problems.exact import Task
 def probe(adapter: Any) -> str:
     """The empty string if the adapter is in order, else one sentence that says what is wrong.
 
-    (1) The attributes of the contract are there. (2) On two problems over a tenth of their span, at rtol 1e-3, the solve ends within a tenth
-    of the distance it has to go. (3) The dynamics were called in float64 with the right theta, and gave what they give in NumPy.
+    (1) The attributes of the contract are there. (2) On two problems over a tenth of their span, at rtol 1e-3, the error at the end is
+    below a tenth of the distance that the state has moved. (3) The dynamics were called in float64 with the right theta, and gave what
+    they give in NumPy.
     """
     return _attributes(adapter) or _easy_case(adapter, "P04") or _easy_case(adapter, "P10")
 

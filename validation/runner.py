@@ -1,4 +1,4 @@
-"""The loop: every implementation, every problem, both directions of time, every tolerance; one solve serves all the checks that look at it."""
+"""The loop: every problem, both directions of time, every tolerance; one solve serves all the checks that look at it."""
 
 from __future__ import annotations
 

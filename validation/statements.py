@@ -1,4 +1,4 @@
-"""The numbered statements of the paper, each tied to the checks that test it and to the code that implements it; and the lint of these ties."""
+"""The numbered statements of the paper, each tied to its checks and to the code that implements it; and the lint of these ties."""
 
 from __future__ import annotations
 

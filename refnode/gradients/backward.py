@@ -85,11 +85,12 @@ class BackwardSolver:
         """What z came back to, against the stored state, in units of the tolerance. (S71)"""
         stored = self.way.ravel(at(self.stored, i))
         found = self.way.ravel(tree_map(lambda x: np.asarray(plain(x)), z_back))
-        ratio = error_ratio(found - stored, stored, stored, self.rtol, self.atol, norm_over(self.way.parts))
+        norm = norm_over(self.way.parts)
+        ratio = error_ratio(found - stored, stored, stored, self.rtol, self.atol, norm)
         self.stats.reconstruction_error = ratio if math.isnan(self.stats.reconstruction_error) else max(self.stats.reconstruction_error, ratio)
         t = plain(self.times[i])
         found_there = f"the state at ts[{i}] = {t} came back {ratio:.3g} tolerances away from the stored one"
-        if not np.abs(found - stored).max(initial=0.0) <= REFUSE_ABOVE * self.largest:
+        if not norm(found - stored) <= REFUSE_ABOVE * self.largest:
             raise ReconstructionError(f"{found_there}, and no digit of the gradient can be trusted: {REMEDY}.", t=t, h=0.0,
                                       z=at(self.stored, i), stats=self.stats)
         if ratio > WARN_ABOVE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,9 +12,21 @@ SAFETY, MIN_FACTOR, MAX_FACTOR = 0.9, 0.2, 10.0
 Norm = Callable[[np.ndarray], float]
 
 
+@dataclass(frozen=True)
+class Control:
+    """What the caller asks of the steps: rtol and atol with one axis or none, norm of the scaled error."""
+
+    rtol: np.ndarray
+    atol: np.ndarray
+    norm: Norm
+    first_step: float | None
+    min_step: float
+    max_step: float
+
+
 def rms(x: np.ndarray) -> float:
     """sqrt(mean |x_i|^2). HNW: II.4 (4.11)"""
-    return math.sqrt(abs(np.vdot(x, x)) / x.size) if x.size else 0.0
+    return math.sqrt(np.vdot(x, x).real) / math.sqrt(x.size) if x.size else 0.0
 
 
 def norm_over(parts: Sequence[slice]) -> Norm:
@@ -27,7 +40,7 @@ def max_norm(x: np.ndarray) -> float:
     return float(np.abs(x).max(initial=0.0))
 
 
-def error_ratio(error: np.ndarray, z: np.ndarray, z1: np.ndarray, rtol: float | np.ndarray, atol: float | np.ndarray, norm: Norm) -> float:
+def error_ratio(error: np.ndarray | None, z: np.ndarray, z1: np.ndarray, rtol: float | np.ndarray, atol: float | np.ndarray, norm: Norm) -> float:
     """norm(error / (atol + rtol max(|z|, |z1|))): a step is accepted when this is below 1. HNW: II.4 (4.10)"""
     return norm(error / (atol + rtol * np.maximum(np.abs(z), np.abs(z1))))
 

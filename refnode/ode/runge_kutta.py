@@ -6,6 +6,7 @@ The stages are the rows of K, so that each formula is one product of a row of co
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,18 +23,39 @@ def rk_step(f: Callable[[np.ndarray, float, np.ndarray], None], z: np.ndarray, t
     z: (n,). K: (s, n), whose row 0 holds f(z, t) on entry and whose other rows are filled. f writes its value into its third argument.
     HNW: II.1 (1.8), II.4 (4.4)
     """
-    h = t1 - t
+    length = t1 - t
+    h = np.array(length, method.b.dtype)  # NumPy multiplies by an array without axes twice as fast as by a float
     for i in range(1, len(K)):
         c = method.c[i]
-        f(z + h * (method.A[i] @ K[:i]), t1 if c == 1 else t + c * h, K[i])  # t + h may miss t1 by a rounding error
-    z1 = z + h * (method.b @ K)
-    return z1, None if method.e is None else h * (method.e @ K)
+        f(z + h * method.A[i].dot(K[:i]), t1 if c == 1 else t + c * length, K[i])  # t + h may miss t1 by a rounding error
+    z1 = z + h * method.b.dot(K)
+    return z1, None if method.e is None else h * method.e.dot(K)
 
 
-def interpolate(z: np.ndarray, h: float, K: np.ndarray, method: Coefficients, theta: float | np.ndarray) -> np.ndarray:
-    """z(t + theta h) for 0 <= theta <= 1: z + h sum_i b_i(theta) k_i. theta a number: (n,); of shape (m,): (m, n).
+def interpolate(z: np.ndarray, h: float, K: np.ndarray, method: Coefficients, theta: np.ndarray) -> np.ndarray:
+    """z(t + theta h) = z + h sum_i b_i(theta) k_i for 0 <= theta <= 1. theta: (m,). Returns (m, n).
 
     HNW: II.6 (6.1)
     """
-    powers = np.multiply.outer(np.asarray(theta, method.P.dtype), np.ones(method.P.shape[1], method.P.dtype)).cumprod(axis=-1)
-    return z + h * (powers @ method.P.T @ K)
+    exponents = np.arange(1, method.P.shape[1] + 1, dtype=method.P.dtype)
+    b = np.power.outer(theta.astype(method.P.dtype), exponents) @ method.P.T
+    return z + h * (b @ K)
+
+
+@dataclass(slots=True)
+class Step:
+    """An accepted step from (t, z) to (t1, z1), flat, with its stages K: all that the interpolant needs."""
+
+    t: float
+    t1: float
+    z: np.ndarray
+    z1: np.ndarray
+    K: np.ndarray
+    method: Coefficients
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """The states at times (m,) inside the step, as (m, n); at its ends the states themselves."""
+        h = self.t1 - self.t
+        z = interpolate(self.z, h, self.K, self.method, (times - self.t) / h)
+        z[times == self.t1] = self.z1
+        return z

@@ -1,4 +1,6 @@
-"""A small NumPy neural ODE for the suite to be tried on: Runge-Kutta 4 with fixed steps, the adjoint method, and switches for seeded bugs."""
+"""A small NumPy neural ODE for the suite to be tried on: RK4 with fixed steps, the adjoint method, and switches for seeded bugs."""
+
+import itertools
 
 import numpy as np
 
@@ -62,14 +64,14 @@ class Reference:
         z = [case.z0 + 1e-3 * (self.bug == "stale_restart" and len(ts) == 2 and case.rtol == 1e-6)]
         if self.bug == "linear_outputs":
             return self.between_coarse_steps(ts)
-        for t0, t1 in zip(ts[:-1], ts[1:], strict=True):
+        for t0, t1 in itertools.pairwise(ts):
             z.append(self.rk4(lambda z, t: self.f(z, t, case.theta), z[-1], t0, t1))
         return np.stack(z)
 
     def between_coarse_steps(self, ts):
         coarse = np.linspace(ts[0], ts[-1], 12)
         z = [self.case.z0]
-        for t0, t1 in zip(coarse[:-1], coarse[1:], strict=True):
+        for t0, t1 in itertools.pairwise(coarse):
             z.append(self.rk4(lambda z, t: self.f(z, t, self.case.theta), z[-1], t0, t1))
         order = np.argsort(coarse)
         return np.stack([np.interp(ts, coarse[order], column[order]) for column in np.array(z).T], axis=1)

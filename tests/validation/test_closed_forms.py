@@ -14,7 +14,7 @@ STEP = 1e-30
 
 @pytest.mark.parametrize("task", TASKS)
 def test_flow_is_what_dop853_finds(task):
-    """DOP853 at rtol 1e-13 makes local errors of about 1e-13 |z| per step; up to 100 steps, grown by at most Gamma: 1e-11 Gamma (1 + |z|)."""
+    """Local errors of about 1e-13 |z| in each of up to 100 steps, grown by at most Gamma: 1e-11 Gamma (1 + |z|)."""
     f, theta = task.problem.f, task.problem.theta
     span = (task.ts[0], task.ts[-1])
     solved = solve_ivp(lambda t, z: f(z, t, theta), span, task.z0, method="DOP853", rtol=1e-13, atol=1e-15, t_eval=task.ts)

@@ -8,7 +8,7 @@ from refnode_validation.problems.exact import backward, forward
 TASKS = [pytest.param(make(problem), id=f"{problem.id}-{make.__name__}") for problem in problems().values() for make in (forward, backward)]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 STEP = 1e-30
-# P01, P02, P06, P11, P14 and P08c are f = theta g(z) or f = theta g(t) with one theta, or its first parameter, as a factor (identity I6).
+# f = theta[0] g(z): identity I6 holds for the first parameter.
 SCALING = {"P01", "P06", "P08a", "P08c", "P14"}
 
 
@@ -21,6 +21,20 @@ def test_time_derivatives(task):
     close(flow.dt0, -flow.dz0 @ f(task.z0, t0, theta))
     if task.problem.autonomous:
         close(flow.dz0 @ f(task.z0, t0, theta), f(flow.z1, t1, theta))
+
+
+@pytest.mark.parametrize("id", ["P06", "P10", "P28"])
+def test_euler_limit(id):
+    """S2: N residual updates of size T/N converge to the solution with order one: twice as many, half the error (1 + O(1/N): within 3 %)."""
+    task = forward(problems()[id])
+    f, theta = task.problem.f, task.problem.theta
+    errors = []
+    for n in (200, 400):
+        z, h = task.z0, (task.ts[-1] - task.ts[0]) / n
+        for k in range(n):
+            z = z + h * f(z, task.ts[0] + k * h, theta)
+        errors.append(np.abs(z - task.values[-1]).max())
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.03)
 
 
 @pytest.mark.parametrize("task", TASKS)

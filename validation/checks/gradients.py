@@ -91,7 +91,7 @@ def grad_split_t(answer: Answer) -> list[Comparison]:
 def grad_reset(answer: Answer) -> list[Comparison]:
     """dL/dtheta where z cannot be solved backwards over the whole span, but well from each observation to the one before.
 
-    An implementation that goes on from the state that it has reconstructed loses seven digits here.
+    An implementation that goes on from the state that it has reconstructed fails here: its errors have grown by e^18 = 6.6e7 at t0.
 
     Statement: S83
     """

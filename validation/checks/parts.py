@@ -63,7 +63,10 @@ def _only(index: int, n: int) -> np.ndarray:
 
 
 def _dummy_times(task: Task, n: int, seed: int) -> np.ndarray:
-    """n times inside the span, one at random in the middle half of each of n equal pieces, none within 1e-3 of the span from a grid time."""
+    """n times inside the span, one at random in the middle half of each of n equal pieces.
+
+    None is within 1e-3 of the span from a grid time.
+    """
     rng = np.random.default_rng(seed)
     fractions = (np.arange(n) + rng.uniform(0.25, 0.75, n)) / n
     grid = (task.ts - task.ts[0]) / (task.ts[-1] - task.ts[0])

@@ -18,17 +18,18 @@ DEFAULT = ("refnode", "scipy", "autograd")
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one word after --impl gave: adapters, or the name of the package that is missing. asked: it was named by the user."""
+    """What one word after --impl gave: adapters, or the package that is missing, or why its import fails. asked: the user named it."""
 
     word: str
     adapters: tuple[Any, ...]
     entries: tuple[Entry, ...]
     missing: str = ""
+    broken: str = ""
     asked: bool = False
 
 
 def load(word: str, asked: bool) -> Loaded:
-    """The adapters behind a word: a known name, package.module:Class, or path/to/file.py:Class. ValueError with one sentence if there are none."""
+    """The adapters behind a word: a known name, package.module:Class, or path/to/file.py:Class. ValueError if there are none."""
     if word in KNOWN:
         return _known(word, asked)
     place, colon, attribute = word.rpartition(":")
@@ -57,9 +58,20 @@ def _known(word: str, asked: bool) -> Loaded:
     entries = tuple(read_expected(expected)) if expected.exists() else ()
     try:
         module = importlib.import_module(f".{word}", __package__)
-    except ModuleNotFoundError as error:
-        return Loaded(word, (), entries, missing=error.name or word, asked=asked)
+    except Exception as error:
+        package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package and not _is_installed(package):
+            return Loaded(word, (), entries, missing=package, asked=asked)
+        return Loaded(word, (), entries, broken=f"its import fails: {type(error).__name__}: {error}", asked=asked)
     return Loaded(word, tuple(adapter() for adapter in module.ADAPTERS), entries, asked=asked)
+
+
+def _is_installed(package: str) -> bool:
+    """False also for a package that was set to None in sys.modules."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:
+        return False
 
 
 def _from_file(path: Path) -> Any:

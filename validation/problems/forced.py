@@ -33,7 +33,10 @@ def p10_rhs(xp, z, t, theta):
 
 
 def p10(z0, t0, t1, theta):
-    """z1 = E (z0 - zp(t0)) + zp(t1), E = e^{-k delta}, zp(t) = A (k sin wt - w cos wt)/q, q = k^2 + w^2; zk and zw are d zp/dk and d zp/dw."""
+    """z1 = E (z0 - zp(t0)) + zp(t1), E = e^{-k delta}, zp(t) = A (k sin wt - w cos wt)/q, q = k^2 + w^2.
+
+    zk and zw are d zp/dk and d zp/dw.
+    """
     (z0,), (k, A, w), delta = z0, theta, t1 - t0
     q = k**2 + w**2
     E = np.exp(-k * delta)

@@ -25,7 +25,8 @@ class Flow(NamedTuple):
 class Problem:
     """A closed-form problem and the numbers it is used with.
 
-    rhs(xp, z, t, theta) is f, written once for every array namespace xp (numpy, autograd.numpy, torch, jax.numpy); z is (D,), theta (P,), t a scalar.
+    rhs(xp, z, t, theta) is f, written once for every array namespace xp (numpy, autograd.numpy, torch, jax.numpy); z is (D,), theta (P,),
+    t a scalar.
     exact(z0, t0, t1, theta) is the Flow, in formulas that are analytic in every argument (so complex steps through them are exact).
     The loss is L = sum_i weights[i] . z(ts[i]), weights (N, D) (problem P24).
     """

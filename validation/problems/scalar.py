@@ -94,7 +94,10 @@ def p08b_rhs(xp, z, t, theta):
 
 
 def p08b(z0, t0, t1, theta):
-    """z1 = N/Q, N = z0 c + a S, Q = c - b z0 S, s = sqrt(a b), c = cos(s delta), S = sin(s delta)/s; c_a, S_a, ... are partial derivatives."""
+    """z1 = N/Q, N = z0 c + a S, Q = c - b z0 S, s = sqrt(a b), c = cos(s delta), S = sin(s delta)/s.
+
+    c_a, S_a, ... are partial derivatives.
+    """
     (z0,), (a, b), delta = z0, theta, t1 - t0
     s = np.sqrt(a * b)
     c, S = np.cos(s * delta), np.sin(s * delta) / s

@@ -60,6 +60,8 @@ def cell(judged: Judged) -> str:
     bad = [(result, outcome) for result, outcome in judged if result.verdict.state not in ("pass", "unsupported", "skipped")]
     outcomes = {outcome for _, outcome in bad}
     style = "red" if outcomes & set(UNEXPECTED) else "yellow"
+    if style == "red":
+        bad = [(result, outcome) for result, outcome in bad if outcome in UNEXPECTED]
     if outcomes == {"xfail"}:
         word = "xf"
     else:

@@ -1,0 +1,57 @@
+"""Adam, as a function from parameters, gradients and its state to new ones."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refnode.tree import Tree, rebuild, tree_map
+
+
+class AdamState(NamedTuple):
+    """The number of steps taken, and the running means of the gradient and of its square, trees like theta."""
+
+    k: int
+    mean: Tree
+    square: Tree
+
+
+def adam_init(theta: Tree) -> AdamState:
+    zeros = tree_map(lambda x: np.zeros_like(x, dtype=float), theta)
+    return AdamState(0, zeros, zeros)
+
+
+def adam_step(theta: Tree, gradient: Tree, state: AdamState, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999,
+              eps: float = 1e-8) -> tuple[Tree, AdamState]:
+    """One step; theta and the state are new trees, the old ones stay as they are.
+
+        m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2
+        theta = theta - learning_rate (m / (1 - beta1^k)) / (sqrt(v / (1 - beta2^k)) + eps)
+
+    Leaves of the gradient that are None (static parameters) leave their parameter as it is. (Kingma and Ba 2015, Algorithm 1)
+    """
+    k = state.k + 1
+    stepped = [], [], []
+
+    def step(x: Any, m: Any, v: Any, g: Any) -> None:
+        if g is not None:
+            m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+            x = x - learning_rate * (m / (1 - beta1**k)) / (np.sqrt(v / (1 - beta2**k)) + eps)
+        for found, value in zip(stepped, (x, m, v), strict=True):
+            found.append(value)
+
+    _visit(step, theta, state.mean, state.square, gradient)
+    new, mean, square = (rebuild(theta, iter(found)) for found in stepped)
+    return new, AdamState(k, mean, square)
+
+
+def _visit(step: Any, theta: Tree, mean: Tree, square: Tree, gradient: Tree) -> None:
+    if isinstance(theta, dict):
+        for key in theta:
+            _visit(step, theta[key], mean[key], square[key], gradient[key])
+    elif isinstance(theta, (tuple, list)):
+        for parts in zip(theta, mean, square, gradient, strict=True):
+            _visit(step, *parts)
+    elif theta is not None:
+        step(theta, mean, square, gradient)

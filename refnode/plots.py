@@ -1,0 +1,64 @@
+"""Pictures. Matplotlib is imported when a picture is asked for, not before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+DATA, FIT, TRUTH, BACKWARD = "#7f7f7f", "#d55e00", "#0072b2", "#009e73"  # colours that colour-blind readers can tell apart
+
+
+def draw_demo(result: Any, path: str) -> None:
+    """The samples, the fitted trajectory in the learned vector field, both over time, and the course of training, as a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from refnode.experiments.demo import field_of
+
+    figure = plt.figure(figsize=(12, 6.2), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    plane = left.subplots()
+    grid = np.linspace(-2.25, 2.25, 60)
+    points = np.stack(np.meshgrid(grid, grid), axis=-1)
+    arrows = field_of(result.theta)(points)
+    speed = np.linalg.norm(arrows, axis=-1)
+    plane.streamplot(grid, grid, arrows[..., 0], arrows[..., 1], color=np.log10(speed + 1e-3), cmap="Greys", density=1.3, linewidth=0.6, arrowsize=0.7)
+    plane.plot(*result.samples.T, ".", color=DATA, markersize=3.5, alpha=0.8, label="noisy samples")
+    plane.plot(*result.true.T, color=TRUTH, linewidth=2.2, alpha=0.75, label="truth")
+    plane.plot(*result.fitted.T, color=FIT, linewidth=1.5, linestyle="--", label="fit, from the same start")
+    plane.set(xlabel="$z_1$", ylabel="$z_2$", title="dz/dt = mlp(z³): the learned field, and one solve through it", aspect="equal",
+              xlim=(-2.25, 2.25), ylim=(-2.25, 2.25))
+    left.legend(loc="outside lower center", ncols=3, frameon=False)
+
+    over_time, course = right.subplots(2, 1)
+    over_time.plot(result.ts, result.samples[:, 0], ".", color=DATA, markersize=3, alpha=0.7)
+    over_time.plot(result.fine, result.true[:, 0], color=TRUTH, linewidth=2.2, alpha=0.75)
+    over_time.plot(result.fine, result.fitted[:, 0], color=FIT, linewidth=1.5, linestyle="--")
+    over_time.set(xlabel="t", ylabel="$z_1$", title=f"Over time: mean distance of the fit from the truth {result.error():.3f}",
+                  xlim=(-0.3, result.ts[-1] + 0.3))
+
+    steps = np.array([p.iteration for p in result.history])
+    losses, forward, backward = np.array([(p.loss, p.forward, p.backward) for p in result.history], float).T
+    course.semilogy(steps, losses, color=FIT, linewidth=0.5, alpha=0.35)
+    course.semilogy(steps, _running_mean(losses), color=FIT, linewidth=1.8)
+    course.set(xlabel="gradient step", title="Training, averaged over 25 steps", xlim=(0, len(steps)))
+    course.set_ylabel("mean absolute error", color=FIT)
+    evaluations = course.twinx()
+    for values, color, label in ((forward, TRUTH, "forward"), (backward, BACKWARD, "backward")):
+        evaluations.plot(steps, _running_mean(values), color=color, linewidth=1.5)
+        evaluations.annotate(label, (steps[-1], _running_mean(values)[-1]), xytext=(-4, 5), textcoords="offset points", ha="right", color=color)
+    evaluations.set_ylabel("evaluations of f in a gradient")
+    evaluations.set_ylim(0, 1.35 * _running_mean(backward).max())
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _running_mean(values: np.ndarray, width: int = 25) -> np.ndarray:
+    """The mean of the last `width` values, of fewer at the start."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    upto = np.arange(1, len(values) + 1)
+    since = np.maximum(upto - width, 0)
+    return (sums[upto] - sums[since]) / (upto - since)

@@ -1,0 +1,197 @@
+"""Tableaus against the order conditions of rooted trees, in exact arithmetic (HNW II.2, theorem 2.13).
+
+A rooted tree is the sorted tuple of its branches; () is a single node. For a tree t = [t_1, ..., t_m]
+
+    order(t) = 1 + sum order(t_j),  density(t) = order(t) prod density(t_j),  Phi(t)_i = prod_j sum_k A[i][k] Phi(t_j)_k
+
+and a method has order p exactly if  sum_i b_i Phi(t)_i = 1 / density(t)  for all trees up to order p. Its continuation has order p_dense
+exactly if  sum_i b_i(theta) Phi(t)_i = theta^order(t) / density(t)  as polynomials, for all trees up to order p_dense.
+"""
+
+import math
+from dataclasses import replace
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+
+from refnode.ode.tableaus import TABLEAUS, Tableau, dopri5, dopri5_shampine, tsit5
+
+
+def trees(order):
+    """All rooted trees with so many nodes."""
+    def forests(nodes, largest):
+        if nodes == 0:
+            yield ()
+        for size in range(min(nodes, largest), 0, -1):
+            for tree in trees(size):
+                for rest in forests(nodes - size, size):
+                    yield (*rest, tree)
+    return sorted({tuple(sorted(branches)) for branches in forests(order - 1, order - 1)})
+
+
+def order(tree):
+    return 1 + sum(map(order, tree))
+
+
+def density(tree):
+    return order(tree) * math.prod(map(density, tree))
+
+
+def phi(tree, A):
+    """The elementary weight of each stage."""
+    branches = [phi(branch, A) for branch in tree]
+    return [math.prod((sum((a * x for a, x in zip(row, branch, strict=False)), F(0)) for branch in branches), start=F(1)) for row in A]
+
+
+def residuals(weights, A, p):
+    """(what is missing, the sum of the sizes of the terms) for each tree of order p."""
+    for tree in trees(p):
+        terms = [b * x for b, x in zip(weights, phi(tree, A), strict=True)]
+        yield abs(sum(terms) - F(1, density(tree))), sum(map(abs, terms))
+
+
+def dense_residuals(interpolant, A, p):
+    """The same for each coefficient of theta, theta^2, ... in each tree of order p."""
+    for tree in trees(p):
+        weights = phi(tree, A)
+        for power, column in enumerate(zip(*interpolant, strict=True), start=1):
+            terms = [b * x for b, x in zip(column, weights, strict=True)]
+            yield abs(sum(terms) - (F(1, density(tree)) if power == order(tree) else 0)), sum(map(abs, terms))
+
+
+def is_zero(residual, exact):
+    """Exactly; or, for published decimals, within 10 units of their last digit times the number of terms (DESIGN section 9).
+
+    tsit5's decimals have at least 13 digits after the point where they have fewest (entries around 30 printed with 16 significant digits:
+    14; products with the other coefficients spread over at most 21 terms): 10 x 21 x 1e-14 = 2.1e-12.
+    """
+    return residual == 0 if exact else residual < F("2.1e-12")
+
+
+EVERY = pytest.mark.parametrize("tableau", TABLEAUS.values(), ids=TABLEAUS)
+EMBEDDED = pytest.mark.parametrize("tableau", [t for t in TABLEAUS.values() if t.b_hat], ids=lambda t: t.name)
+
+
+def test_there_are_seventeen_trees_up_to_order_five():
+    assert [len(trees(p)) for p in range(1, 7)] == [1, 1, 2, 4, 9, 20]
+
+
+@EVERY
+def test_order(tableau):
+    exact = tableau.name != "tsit5"
+    for p in range(1, tableau.p + 1):
+        assert all(is_zero(r, exact) for r, _ in residuals(tableau.b, tableau.A, p))
+    assert max(r for r, _ in residuals(tableau.b, tableau.A, tableau.p + 1)) > F("1e-5")
+
+
+@EMBEDDED
+def test_order_of_the_embedded_formula(tableau):
+    exact = tableau.name != "tsit5"
+    for p in range(1, tableau.q_hat + 1):
+        assert all(is_zero(r, exact) for r, _ in residuals(tableau.b_hat, tableau.A, p))
+    assert max(r for r, _ in residuals(tableau.b_hat, tableau.A, tableau.q_hat + 1)) > F("1e-5")
+
+
+@EVERY
+def test_order_of_the_continuation(tableau):
+    exact = tableau.name != "tsit5"
+    for p in range(1, tableau.p_dense + 1):
+        assert all(is_zero(r, exact) for r, _ in dense_residuals(tableau.interpolant, tableau.A, p))
+    assert max(r for r, _ in dense_residuals(tableau.interpolant, tableau.A, tableau.p_dense + 1)) > F("1e-5")
+
+
+@EVERY
+def test_the_continuation_ends_in_b_and_starts_with_the_first_stage(tableau):
+    assert tuple(sum(row) for row in tableau.interpolant) == tableau.b
+    assert [row[0] for row in tableau.interpolant] == [1] + [0] * (len(tableau.b) - 1)  # b_i(theta) = theta k_1 + O(theta^2)
+
+
+@EVERY
+def test_where_first_same_as_last_the_continuation_is_continuously_differentiable(tableau):
+    """d/dtheta b_i(1) = 1 for the last stage alone: the slope at the end of a step is the slope at the start of the next."""
+    if tableau.fsal:
+        slopes = [sum(power * x for power, x in enumerate(row, start=1)) for row in tableau.interpolant]
+        wanted = [0] * (len(tableau.b) - 1) + [1]
+        assert all(is_zero(abs(slope - w), tableau.name != "tsit5") for slope, w in zip(slopes, wanted, strict=True))
+
+
+def test_first_same_as_last_is_derived():
+    assert {name for name, tableau in TABLEAUS.items() if tableau.fsal} == {"bosh3", "dopri5", "dopri5_shampine", "tsit5"}
+
+
+def test_nodes():
+    assert list(map(str, dopri5.c)) == ["0", "1/5", "3/10", "4/5", "8/9", "1", "1"]
+    assert [float(c) for c in tsit5.c] == [0, 0.161, 0.327, 0.9, 0.9800255409045097, 1, 1]
+    assert [[float(c) for c in TABLEAUS[name].c] for name in ("euler", "midpoint", "heun", "rk4")] == [[0], [0, 0.5], [0, 1], [0, 0.5, 0.5, 1]]
+
+
+def test_entries_that_follow_from_others_agree_with_the_published_decimals():
+    """10 units of the last printed digit for each of at most 6 terms that were summed."""
+    found = [row[0] for row in tsit5.A[1:]] + [tsit5.b_hat[0]] + [row[2] for row in tsit5.interpolant]
+    printed = ["0.161", "-0.008480655492356989", "2.8971530571054935", "5.325864828439257", "5.86145544294642", "0.09646076681806523",
+               "0.09824077787029123",
+               "2.9132554618219126", "-0.2234", "-5.941033872131505", "30.33818863028232", "-88.1789048947664", "65.09189467479366", "-4"]
+    assert all(abs(x - F(y)) <= 6 * F("1e-13") for x, y in zip(found, printed, strict=True))
+
+
+def test_shampines_error_weights_are_two_thirds():
+    e, e_shampine = ([b - b_hat for b, b_hat in zip(t.b, t.b_hat, strict=True)] for t in (dopri5, dopri5_shampine))
+    assert [F(2, 3) * x for x in e] == e_shampine
+
+
+def test_contd5_is_shampines_quartic():
+    """HNW II.6: u(theta) = z + theta (r2 + (1 - theta) (r3 + theta (r4 + (1 - theta) r5))), with r in units of h k_i."""
+    d = [F(-12715105075, 11282082432), F(0), F(87487479700, 32700410799), F(-10690763975, 1880347072), F(701980252875, 199316789632),
+         F(-1453857185, 822651844), F(69997945, 29380423)]
+    for i in range(7):
+        first, last = F(i == 0), F(i == 6)
+        r2 = dopri5.b[i]
+        r3 = first - r2
+        r4 = r2 - last - r3
+        r5 = d[i]
+        # theta r2 + (theta - theta^2) r3 + (theta^2 - theta^3) r4 + (theta^2 - 2 theta^3 + theta^4) r5
+        assert dopri5.interpolant[i] == (r2 + r3, -r3 + r4 + r5, -r4 - 2 * r5, r5)
+
+
+def test_the_middle_of_dopri5_is_shampines_midpoint():
+    """The weights that torchdiffeq, JAX and diffrax interpolate with (Shampine 1986): the same polynomial."""
+    middle = [F(6025192743, 30085553152), F(0), F(51252292925, 65400821598), F(-2691868925, 45128329728), F(187940372067, 1594534317056),
+              F(-1776094331, 19743644256), F(11237099, 235043384)]
+    assert [2 * sum(x / 2**power for power, x in enumerate(row, start=1)) / 2 for row in dopri5.interpolant] == middle
+
+
+@EVERY
+def test_floating_point_is_the_nearest(tableau):
+    for dtype, real in ((np.float64, np.float64), (np.float32, np.float32), (np.complex128, np.float64), (np.complex64, np.float32)):
+        cast = tableau.cast(np.dtype(dtype))
+        assert cast is tableau.cast(np.dtype(dtype))
+        assert cast.b.dtype == cast.P.dtype == real and all(type(c) is float for c in cast.c)
+        np.testing.assert_array_equal(cast.b, np.array([float(x) for x in tableau.b], real))
+        assert cast.P.tolist() == [[real(float(x)) for x in row] for row in tableau.interpolant]
+        assert (cast.e is None) == (tableau.b_hat is None)
+        assert [len(row) for row in cast.A] == list(range(len(tableau.b)))
+
+
+BAD = {
+    "weights that do not sum to 1": (lambda: replace(dopri5, b=(F(1, 2), *dopri5.b[1:])), ValueError, "the weights must sum to 1"),
+    "embedded weights that do not sum to 1": (lambda: replace(dopri5, b_hat=(F(1), *dopri5.b_hat[1:])), ValueError, "the weights must sum to 1"),
+    "too few embedded weights": (lambda: replace(dopri5, b_hat=(F(1),)), ValueError, "the weights must sum to 1"),
+    "embedded weights without an order": (lambda: replace(dopri5, q_hat=None), ValueError, "come together"),
+    "an order without embedded weights": (lambda: replace(TABLEAUS["rk4"], q_hat=3), ValueError, "come together"),
+    "an implicit row": (lambda: Tableau("x", ((F(1),),), (F(1),), 1, ((F(1),),), 1), ValueError, "row i of A must have i entries"),
+    "a missing row": (lambda: replace(TABLEAUS["midpoint"], A=((),)), ValueError, "for 2 stages"),
+    "a continuation that ends elsewhere": (lambda: replace(TABLEAUS["midpoint"], interpolant=((F(1),), (F(0),))), ValueError, "must end in b"),
+    "a continuation of too few stages": (lambda: replace(TABLEAUS["midpoint"], interpolant=((F(0),),)), ValueError, "must end in b"),
+    "ragged rows of the continuation": (lambda: replace(TABLEAUS["midpoint"], interpolant=((F(0),), (F(0), F(1)))), ValueError, "one row of coeff"),
+    "a node beyond the step": (lambda: replace(TABLEAUS["heun"], A=((), (F(3, 2),))), ValueError, "outside [0, 1]"),
+    "floats": (lambda: Tableau("x", ((),), (1.0,), 1, ((F(1),),), 1), TypeError, "must be Fractions"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_tableaus_are_refused(case):
+    build, kind, words = BAD[case]
+    with pytest.raises(kind) as caught:
+        build()
+    assert words in str(caught.value)

@@ -1,0 +1,197 @@
+"""The command: exit codes, one clear sentence for wrong arguments, the adapters of users, the tables."""
+
+import re
+from pathlib import Path
+
+import pytest
+from refnode_validation import __version__, cli
+from refnode_validation.checks.catalog import all_checks
+from refnode_validation.problems.catalog import problems
+from refnode_validation.report import jsonl
+from refnode_validation.report.table import cell
+from refnode_validation.runner import Result
+from refnode_validation.statements import statements
+from refnode_validation.verdicts import Verdict
+
+README = Path(cli.__file__).with_name("README.md")
+ADAPTER = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[1]
+WRONG_AT_1E_7 = ADAPTER.replace("solution.y.T}", "solution.y.T * (1 + 1e-5 * (case.rtol == 1e-7))}")
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Write an adapter file and return the word that names it."""
+
+    def write(source=ADAPTER, name="mine"):
+        (tmp_path / f"{name}.py").write_text(source)
+        return f"{tmp_path / name}.py:Mine"
+
+    return write
+
+
+def test_the_adapter_of_the_readme_works(mine, capsys):
+    assert cli.main(["--alone", "--impl", mine()]) == 0
+    out = capsys.readouterr().out
+    assert "mine: passes" in out
+    assert "ok 0." in out
+
+
+def test_failures_are_shown_with_all_that_is_needed(mine, capsys):
+    word = mine(WRONG_AT_1E_7)
+    assert cli.main(["--alone", "--impl", word, "--problem", "P10", "--only", "solve.value"]) == 1
+    out = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "FAIL" in out
+    assert statements()["S3"]["text"] in out
+    assert re.search(r"fail P10 forward rtol 1e-07: z\[\d,0\] got \S+, expected \S+, ratio \d", out)
+    assert f"refnode validate --alone --impl {word} --only solve.value --problem P10 --rtol 1e-07" in out
+    assert "1 unexpected" in out
+
+
+def test_the_reproduction_line_reproduces(mine, capsys):
+    word = mine(WRONG_AT_1E_7)
+    arguments = ["--alone", "--impl", word, "--only", "solve.value", "--problem", "P10"]
+    assert cli.main([*arguments, "--rtol", "1e-07"]) == 1
+    assert cli.main([*arguments, "--rtol", "1e-04"]) == 0
+
+
+def test_expected_failures(mine, tmp_path, capsys):
+    word = mine(WRONG_AT_1E_7)
+    arguments = ["--alone", "--impl", word, "--problem", "P10", "--only", "solve.value"]
+    listed = tmp_path / "mine.expected"
+    listed.write_text("mine | solve.value/P10/forward/1e-07 | * | scaled on purpose\n")
+    assert cli.main(arguments) == 0
+    assert "1 expected: scaled on purpose" in capsys.readouterr().out
+    listed.write_text("mine | solve.value/P10/forward/* | * | scaled on purpose\n")
+    assert cli.main(arguments) == 1
+    assert "XPASS" in capsys.readouterr().out
+    listed.write_text("mine | solve.value/P10/forward/1e-07 | \n")
+    assert cli.main(arguments) == 2
+    assert "mine.expected, line 1" in capsys.readouterr().err
+
+
+def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys):
+    word = mine()
+    (tmp_path / "mine.expected").write_text("mine | solve.value/P99/forward/1e-07 | * | no such problem\n")
+    assert cli.main(["--alone", "--impl", word, "--problem", "P10"]) == 0
+    assert cli.main(["--alone", "--impl", word]) == 1
+    assert "solve.value/P99/forward/1e-07 is listed, but matches no case" in capsys.readouterr().out
+
+
+def test_report_file(mine, tmp_path):
+    path = tmp_path / "out.jsonl"
+    assert cli.main(["--alone", "--impl", mine(), "--problem", "P10,P28", "--rtol", "1e-5", "--json", str(path)]) == 0
+    header, rows, footer = jsonl.read(path)
+    assert header["suite"] == __version__
+    assert header["implementations"][0]["name"] == "mine"
+    assert str(tmp_path) not in path.read_text()
+    assert footer["counts"]["mine:pass"] == sum(row["state"] == "pass" for row in rows)
+    assert {row["problem"] for row in rows} == {"P10", "P28"}
+    assert {row["rtol"] for row in rows} == {1e-5}
+
+
+def test_runs_are_repeatable(mine, tmp_path):
+    word = mine()
+    paths = [tmp_path / f"{n}.jsonl" for n in "ab"]
+    for path in paths:
+        cli.main(["--alone", "--impl", word, "--problem", "P28", "--json", str(path)])
+    first, second = (path.read_text().splitlines()[1:] for path in paths)
+    assert first == second
+
+
+def test_a_broken_harness_is_called_that(mine, capsys):
+    assert cli.main(["--alone", "--impl", mine(ADAPTER.replace("f(z, t, case.theta)", "f(t, z, case.theta)")), "--problem", "P10"]) == 1
+    assert "harness-broken" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_says_what_was_not_run(mine, tmp_path, capsys):
+    path = tmp_path / "r.jsonl"
+    source = ADAPTER.replace("        f = case", "        if len(case.ts) > 10:\n            raise KeyboardInterrupt\n        f = case")
+    assert cli.main(["--alone", "--impl", mine(source), "--problem", "P10", "--json", str(path)]) == 1
+    states = {row["state"] for row in jsonl.read(path)[1]}
+    assert {"pass", "not-run"} <= states
+
+
+def test_a_missing_package_is_skipped_and_counts_only_if_asked_for(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "torchdiffeq", None)
+    monkeypatch.delitem(__import__("sys").modules, "refnode_validation.impls.torchdiffeq", raising=False)
+    monkeypatch.setattr(cli, "DEFAULT", ("scipy", "torchdiffeq"))
+    few = ["--problem", "P01", "--only", "solve.value", "--rtol", "1e-4"]
+    assert cli.main(few) == 0
+    assert "skip" in capsys.readouterr().out
+    assert cli.main([*few, "--impl", "torchdiffeq"]) == 1
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, capsys):
+    """refnode itself, installed but broken, must not look like refnode not installed."""
+    monkeypatch.setitem(__import__("sys").modules, "refnode.gradients.select", None)
+    for name in ("refnode", "refnode_validation.impls.refnode"):
+        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
+    monkeypatch.setattr(cli, "DEFAULT", ("refnode",))
+    assert cli.main(["--problem", "P01", "--only", "solve.value"]) == 1
+    assert "its import fails: ModuleNotFoundError" in re.sub(r"\s+", " ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--impl", "foo"], "unknown implementation 'foo': known are refnode, scipy"),
+        (["--alone"], "--alone needs --impl"),
+        (["--only", "zzz"], "no check matches 'zzz'"),
+        (["--problem", "P99"], "unknown problem 'P99'"),
+        (["--rtol", "abc"], "--rtol takes numbers, not 'abc'"),
+        (["--rtol", "1"], "rtol 1 is outside"),
+        (["--bogus"], "unrecognized arguments: --bogus"),
+        (["--json", "/no/such/folder/x"], "there is no such folder"),
+        (["--alone", "--impl", "nofile.py:X"], "no such file: nofile.py"),
+        (["--alone", "--impl", "no.such.module:X"], "No module named 'no'"),
+        (["--alone", "--impl", "math:Nope"], "there is no 'Nope' in it"),
+        (["--alone", "--impl", "math:pi"], "cannot create the adapter 'math:pi'"),
+        (["--alone", "--impl", "fractions:Fraction"], "has no attribute 'name'"),
+        (["--only", "grad.shift_sum", "--problem", "P10"], "nothing to run"),
+        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_usage_errors_are_one_sentence(arguments, sentence, capsys):
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.startswith("refnode validate: ")
+    assert err.count("\n") == 1
+
+
+def test_two_adapters_of_one_name_are_refused(mine, capsys):
+    assert cli.main(["--alone", "--impl", f"{mine()},{mine(name='other')}"]) == 2
+    assert "two implementations have the name 'mine'" in capsys.readouterr().err
+
+
+def test_list_help_and_version(capsys):
+    assert cli.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in [*all_checks(), *problems()])
+    assert cli.main(["--help"]) == 0
+    assert cli.main(["--version"]) == 0
+    assert f"suite {__version__}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("judged", "text"),
+    [
+        ([("pass", 0.1234, "ok"), ("pass", 0.02, "ok")], "[green]ok[/green] 0.12"),
+        ([("pass", 0.1, "ok"), ("unsupported", None, "neutral")], "[green]ok[/green] 0.10"),
+        ([("unsupported", None, "neutral")], "[dim]--[/dim]"),
+        ([("skipped", None, "neutral")], "[dim]skip[/dim]"),
+        ([("pass", 0.1, "ok"), ("fail", 34.56, "UNEXPECTED")], "[red]FAIL[/red] 34.6"),
+        ([("fail", 1234.5, "witness")], "[yellow]FAIL[/yellow] 1e+03"),
+        ([("fail", 2.0, "xfail"), ("pass", 0.1, "ok")], "[yellow]xf[/yellow] 2.00"),
+        ([("fail", 2.0, "xfail"), ("fail", 3.0, "UNEXPECTED")], "[red]FAIL[/red] 3.00"),
+        ([("fail", float("inf"), "UNEXPECTED")], "[red]FAIL[/red] inf"),
+        ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "[red]timeout[/red]"),
+        ([("harness-broken", None, "UNEXPECTED")], "[red]broken[/red]"),
+        ([], ""),
+    ],
+)
+def test_cells(judged, text):
+    assert (
+        cell([(Result("a", "grad.t", "P01", "forward", 1e-4, Verdict(state, ratio)), outcome) for state, ratio, outcome in judged]) == text
+    )

@@ -1,0 +1,99 @@
+"""Expected failures: strict lists, version ranges, and what counts."""
+
+from pathlib import Path
+
+import pytest
+from refnode_validation import impls
+from refnode_validation.checks.catalog import all_checks
+from refnode_validation.outcomes import OUTCOMES, UNEXPECTED, Entry, outcome, read_expected, reason, unused, version_in
+from refnode_validation.problems.catalog import problems
+from refnode_validation.runner import Plan, Result
+from refnode_validation.verdicts import Verdict
+
+
+def result(state, check="grad.t", rtol=1e-7):
+    return Result("lib", check, "P10", "forward", rtol, Verdict(state, 2.0 if state == "fail" else 0.5))
+
+
+LISTED = (Entry("lib", "grad.t/P10/*/1e-07", ">=1,<2", "known"),)
+
+
+@pytest.mark.parametrize(
+    ("state", "entries", "gates", "expected"),
+    [
+        ("pass", (), True, "ok"),
+        ("pass", LISTED, True, "XPASS"),
+        ("pass", LISTED, False, "witness"),
+        ("fail", LISTED, True, "xfail"),
+        ("fail", (), True, "UNEXPECTED"),
+        ("fail", (), False, "witness"),
+        ("error", (), True, "UNEXPECTED"),
+        ("timeout", (), True, "UNEXPECTED"),
+        ("refused", (), True, "UNEXPECTED"),
+        ("harness-broken", (), True, "UNEXPECTED"),
+        ("unsupported", (), True, "neutral"),
+        ("unsupported", LISTED, True, "neutral"),
+        ("skipped", (), True, "MISSING"),
+        ("skipped", (), False, "neutral"),
+    ],
+)
+def test_outcome_of_a_required_check(state, entries, gates, expected):
+    assert outcome(result(state), "1.5", entries, gates) == expected
+    assert expected in OUTCOMES
+
+
+def test_entries_speak_of_one_implementation_case_and_version():
+    assert outcome(result("fail"), "2.0", LISTED, True) == "UNEXPECTED"
+    assert outcome(result("fail", rtol=1e-4), "1.5", LISTED, True) == "UNEXPECTED"
+    assert outcome(result("fail", check="grad.z0"), "1.5", LISTED, True) == "UNEXPECTED"
+    assert reason(result("fail"), "1.5", LISTED) == "known"
+    assert reason(result("fail"), "2.5", LISTED) == ""
+
+
+def test_recommended_checks_do_not_gate():
+    assert all_checks()["solve.tolerance"].level == "recommended"
+    assert outcome(result("fail", check="solve.tolerance"), "1", (), True) == "noted"
+    assert "noted" not in UNEXPECTED
+
+
+def test_unused_entries_are_found():
+    stale = Entry("lib", "grad.t/P99/*", "*", "gone")
+    elsewhere = Entry("other", "grad.t/P99/*", "*", "did not run")
+    assert unused([*LISTED, stale, elsewhere], [result("fail")], {"lib": "1.5"}) == [stale]
+
+
+@pytest.mark.parametrize(
+    ("version", "condition", "holds"),
+    [
+        ("0.2.5", "*", True),
+        ("0.2.5", "==0.2.5", True),
+        ("0.2.5+cpu", "==0.2.5", True),
+        ("0.2.10", ">0.2.9", True),
+        ("0.2", "==0.2.0", True),
+        ("0.3", ">=0.2,<0.3", False),
+        ("unknown", "<0.1", True),
+    ],
+)
+def test_versions(version, condition, holds):
+    assert version_in(version, condition) is holds
+
+
+@pytest.mark.parametrize("line", ["a | b | *", "a | b | * |", "a | b | ~=1 | why", "just words"])
+def test_incomplete_lines_are_refused(tmp_path, line):
+    path = tmp_path / "x.expected"
+    path.write_text(f"# comment\n\n{line}\n")
+    with pytest.raises(ValueError):
+        read_expected(path)
+
+
+@pytest.mark.parametrize("path", sorted(Path(impls.__file__).parent.glob("*.expected")), ids=lambda path: path.stem)
+def test_our_lists_match_cases_that_exist(path):
+    plan = Plan(tuple(all_checks().values()), tuple(problems()))
+    for entry in read_expected(path):
+        results = [
+            Result(entry.implementation, check.id, problem, direction, rtol, Verdict("fail"))
+            for problem, direction, check, rtol in plan.all_items()
+        ]
+        matching = [r for r in results if entry.matches(r, entry.versions.strip("=<>"))]
+        assert matching, entry.pattern
+        assert len(matching) <= 20, f"{entry.pattern} is too wide"
