@@ -16,16 +16,15 @@ def draw_demo(result: Any, path: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from refnode.experiments.demo import field_of
-
     figure = plt.figure(figsize=(12, 6.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1)).flat
     plane = left.subplots()
     grid = np.linspace(-2.25, 2.25, 60)
     points = np.stack(np.meshgrid(grid, grid), axis=-1)
-    arrows = field_of(result.theta)(points)
+    arrows = result.field(points)
     speed = np.linalg.norm(arrows, axis=-1)
-    plane.streamplot(grid, grid, arrows[..., 0], arrows[..., 1], color=np.log10(speed + 1e-3), cmap="Greys", density=1.3, linewidth=0.6, arrowsize=0.7)
+    plane.streamplot(grid, grid, arrows[..., 0], arrows[..., 1], color=np.log10(speed + 1e-3), cmap="Greys", density=1.3, linewidth=0.6,
+                     arrowsize=0.7)
     plane.plot(*result.samples.T, ".", color=DATA, markersize=3.5, alpha=0.8, label="noisy samples")
     plane.plot(*result.true.T, color=TRUTH, linewidth=2.2, alpha=0.75, label="truth")
     plane.plot(*result.fitted.T, color=FIT, linewidth=1.5, linestyle="--", label="fit, from the same start")

@@ -99,8 +99,8 @@ def _findings(f: Callable[..., Any], z0: Tree, t0: float, theta: Tree) -> Iterat
     elsewhere = flat(near)
     again = flat(z)
     if not np.array_equal(value, again):
-        yield Finding("determinism", "WRONG", f"f gave two values at the same (z, t, theta), {np.abs(value - again).max():.1e} apart: it draws random "
-                      "numbers or remembers earlier calls; draw once before the solve and pass the numbers in theta.")
+        yield Finding("determinism", "WRONG", f"f gave two values at the same (z, t, theta), {np.abs(value - again).max():.1e} apart: it draws "
+                      "random numbers or remembers earlier calls; draw once before the solve and pass the numbers in theta.")
         return
     yield Finding("determinism", "ok", "the same arguments give the same bits, whatever was asked in between.")
 

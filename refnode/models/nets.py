@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,4 +26,4 @@ def mlp_init(rng: np.random.Generator, sizes: Sequence[int], scale: float = 1.0)
     """Parameters for layers of the given sizes (n_0, n_1, ..., n_last): W normal with variance scale^2 / n_{k-1}, b = 0. (LeCun et al. 1998)"""
     if len(sizes) < 2 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
         raise ValueError(f"sizes must be at least two positive whole numbers, not {sizes!r}.")
-    return tuple((rng.normal(scale=scale / np.sqrt(n), size=(n, m)), np.zeros(m)) for n, m in zip(sizes, sizes[1:], strict=False))
+    return tuple((rng.normal(scale=scale / np.sqrt(n), size=(n, m)), np.zeros(m)) for n, m in itertools.pairwise(sizes))

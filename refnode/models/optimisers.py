@@ -32,7 +32,7 @@ def adam_step(theta: Tree, gradient: Tree, state: AdamState, learning_rate: floa
     Leaves of the gradient that are None (static parameters) leave their parameter as it is. (Kingma and Ba 2015, Algorithm 1)
     """
     k = state.k + 1
-    stepped = [], [], []
+    stepped: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
 
     def step(x: Any, m: Any, v: Any, g: Any) -> None:
         if g is not None:

@@ -55,7 +55,8 @@ def dense_residuals(interpolant, A, p):
     """The same for each coefficient of theta, theta^2, ... in each tree of order p."""
     for tree in trees(p):
         weights = phi(tree, A)
-        for power, column in enumerate(zip(*interpolant, strict=True), start=1):
+        columns = [*zip(*interpolant, strict=True), *[[F(0)] * len(A)] * p]
+        for power, column in enumerate(columns, start=1):
             terms = [b * x for b, x in zip(column, weights, strict=True)]
             yield abs(sum(terms) - (F(1, density(tree)) if power == order(tree) else 0)), sum(map(abs, terms))
 
@@ -158,7 +159,7 @@ def test_the_middle_of_dopri5_is_shampines_midpoint():
     """The weights that torchdiffeq, JAX and diffrax interpolate with (Shampine 1986): the same polynomial."""
     middle = [F(6025192743, 30085553152), F(0), F(51252292925, 65400821598), F(-2691868925, 45128329728), F(187940372067, 1594534317056),
               F(-1776094331, 19743644256), F(11237099, 235043384)]
-    assert [2 * sum(x / 2**power for power, x in enumerate(row, start=1)) / 2 for row in dopri5.interpolant] == middle
+    assert [2 * sum(x / 2**power for power, x in enumerate(row, start=1)) for row in dopri5.interpolant] == middle
 
 
 @EVERY

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 import numpy as np
 
 import refnode as rn
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("refnode")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 class Adjoint:
     """Gradients by the adjoint method."""
 
     name = "refnode"
-    version = getattr(rn, "__version__", None) or _version()
+    version = rn.__version__
     capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"})
     mode = "adjoint"
     interpolates = True
