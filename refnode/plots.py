@@ -17,7 +17,8 @@ def draw_demo(result: Any, path: str) -> None:
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(12, 6.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1)).flat
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    left, right = halves
     plane = left.subplots()
     grid = np.linspace(-2.25, 2.25, 60)
     points = np.stack(np.meshgrid(grid, grid), axis=-1)
