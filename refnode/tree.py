@@ -85,6 +85,7 @@ class Raveler:
 
     dtype is that of the leaves (the widest, where they differ; `unravel` gives each leaf its own back). `parts` holds each leaf's slice of
     the vector: the error norm is a maximum over them.
+    Statement: S85
     """
 
     def __init__(self, tree: Tree):

@@ -49,7 +49,7 @@ def next_step(h: float, ratio: float, q_hat: int, rejected_before: bool) -> tupl
     """Whether the step is accepted, and the size of the next try: h min(10, max(0.2, 0.9 ratio^(-1/(q_hat + 1)))).
 
     After a rejection the step does not grow. A ratio that is not a number rejects, and shrinks as far as allowed: NaN is an answer to
-    a step that was too long. This is SciPy's controller, constant by constant. HNW: II.4 (4.13)
+    a step that was too long. This is SciPy's controller, constant by constant. Statement: S20. HNW: II.4 (4.13)
     """
     if not ratio < 1:
         return False, h * (max(MIN_FACTOR, SAFETY * ratio ** (-1 / (q_hat + 1))) if math.isfinite(ratio) else MIN_FACTOR)

@@ -21,7 +21,7 @@ def rk_step(f: Callable[[np.ndarray, float, np.ndarray], None], z: np.ndarray, t
         z1 = z + h sum_i b_i k_i,            error = h sum_i (b_i - b_hat_i) k_i
 
     z: (n,). K: (s, n), whose row 0 holds f(z, t) on entry and whose other rows are filled. f writes its value into its third argument.
-    HNW: II.1 (1.8), II.4 (4.4)
+    Statement: S2. HNW: II.1 (1.8), II.4 (4.4)
     """
     length = t1 - t
     h = np.array(length, method.b.dtype)  # NumPy multiplies by an array without axes twice as fast as by a float

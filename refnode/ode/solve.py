@@ -42,7 +42,7 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, method:
     step is a rejection (SciPy stops); f is never called beyond ts[-1], not even by a rounding error; an observation on the end of a step
     gets the state there, not the interpolant's value; the error norm is a maximum over the leaves of a tree.
     Raises ValueError or TypeError for wrong arguments, and a `SolverError` with the part that is right; exceptions of f surface unchanged.
-    Paper: eq. (2), eq. (3). Statement: S3, S5, S6, S16. HNW: II.4
+    Paper: eq. (2), eq. (3). Statement: S3, S4, S5, S6, S16. HNW: II.4
     """
     arguments.check_dynamics(f)
     times = arguments.observation_times(ts)

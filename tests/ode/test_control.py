@@ -1,0 +1,193 @@
+"""The controller as tables of numbers, and the wiring of stages, nodes and weights."""
+
+import math
+from fractions import Fraction as F
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refnode.ode.control import error_ratio, first_guess, max_norm, next_step, norm_over, rms, starting_step
+from refnode.ode.runge_kutta import Step, rk_step
+from refnode.ode.solve import solve
+from refnode.ode.tableaus import TABLEAUS, Tableau
+
+NAN, INF = math.nan, math.inf
+
+#          h,    ratio,      q_hat, rejected before -> accepted, next h
+NEXT = [
+    (1.0, 0.0, 4, False, True, 10.0),               # no error at all: as far as allowed
+    (1.0, 1e-10, 4, False, True, 10.0),             # 0.9 1e2 is cut at 10
+    (2.0, 0.9**5, 4, False, True, 2.0),             # 0.9 / 0.9
+    (2.0, (0.9 / 4) ** 5, 4, False, True, 8.0),     # 0.9 x 4 / 0.9
+    (2.0, (0.9 / 4) ** 5, 4, True, True, 2.0),      # no growth after a rejection
+    (2.0, 0.99, 4, True, True, 2.0 * 0.9 * 0.99**-0.2),
+    (1.0, 1.0, 4, False, False, 0.9),               # 1 is not below 1
+    (1.0, 32.0, 4, False, False, 0.45),             # 0.9 / 2
+    (1.0, 8.0, 2, False, False, 0.45),              # 0.9 / 2 for an estimate of order 2
+    (1.0, 1e10, 4, False, False, 0.2),              # 0.009 is cut at 0.2
+    (1.0, INF, 4, False, False, 0.2),
+    (1.0, NAN, 4, False, False, 0.2),               # NaN is a rejection
+    (1.0, NAN, 4, True, False, 0.2),
+    (1e-300, 1e-10, 4, False, True, 1e-299),
+]
+
+
+@pytest.mark.parametrize(("h", "ratio", "q_hat", "rejected", "accepted", "wanted"), NEXT)
+def test_next_step(h, ratio, q_hat, rejected, accepted, wanted):
+    found = next_step(h, ratio, q_hat, rejected)
+    assert found[0] is accepted
+    assert found[1] == pytest.approx(wanted, rel=1e-15 * 8)  # one power and two products
+
+
+@given(ratio=st.floats(min_value=0, allow_nan=True), h=st.floats(1e-100, 1e100), q_hat=st.integers(1, 8), rejected=st.booleans())
+def test_next_step_stays_within_its_factors(ratio, h, q_hat, rejected):
+    accepted, found = next_step(h, ratio, q_hat, rejected)
+    assert accepted == (ratio < 1)
+    assert (0.2 * h <= found <= 0.9 * h) if not accepted else (0.9 * h * (1 - 1e-15) <= found <= (h if rejected else 10 * h))
+
+
+#          z,          f0,        scale, length -> h0, d1
+FIRST = [
+    ([3.0, 4.0], [0.3, 0.4], 1.0, 9.0, 0.1, math.sqrt(0.125)),  # 0.01 |z| / |f0|
+    ([0.0, 0.0], [1.0, 1.0], 1.0, 9.0, 1e-6, 1.0),              # nothing to compare with
+    ([1.0, 1.0], [0.0, 0.0], 1.0, 9.0, 1e-6, 0.0),
+    ([3.0, 4.0], [0.3, 0.4], 1.0, 0.01, 0.01, math.sqrt(0.125)),  # not beyond the end
+    ([1e-9, 0.0], [1e-9, 0.0], 1e-6, 9.0, 0.01, math.sqrt(0.5) * 1e-3),  # units of the tolerance
+]
+
+
+@pytest.mark.parametrize(("z", "f0", "scale", "length", "h0", "d1"), FIRST)
+def test_first_guess(z, f0, scale, length, h0, d1):
+    assert first_guess(np.array(z), np.array(f0), np.full(2, scale), length, rms) == pytest.approx((h0, d1), rel=1e-14)
+
+
+#         h0,   d1,    d2,   q_hat, length -> h
+START = [
+    (0.1, 1.0, 2.0, 4, 9.0, (0.01 / 2) ** 0.2),
+    (0.1, 3.0, 2.0, 2, 9.0, (0.01 / 3) ** (1 / 3)),
+    (0.001, 1e-3, 1e-3, 4, 9.0, 0.1),                      # at most 100 h0
+    (0.1, 0.0, 0.0, 4, 9.0, 1e-4),                         # nothing happens: h0 / 1000
+    (1e-6, 0.0, 0.0, 4, 9.0, 1e-6),                        # but not below 1e-6
+    (0.1, 1.0, 2.0, 4, 0.2, 0.2),                          # not beyond the end
+]
+
+
+@pytest.mark.parametrize(("h0", "d1", "d2", "q_hat", "length", "h"), START)
+def test_starting_step(h0, d1, d2, q_hat, length, h):
+    assert starting_step(h0, d1, d2, q_hat, length) == pytest.approx(h, rel=1e-14)
+
+
+def test_norms():
+    x = np.array([3.0, 4.0, 0.0, 0.0])
+    assert rms(x) == 2.5
+    assert max_norm(-x) == 4.0
+    assert rms(np.array([3.0 + 4.0j, 0.0])) == pytest.approx(5 / math.sqrt(2), rel=1e-15)
+    assert max_norm(np.array([3.0 + 4.0j])) == 5.0
+    assert rms(np.empty(0)) == max_norm(np.empty(0)) == norm_over([])(np.empty(0)) == 0.0
+    assert norm_over([slice(0, 2), slice(2, 4)])(x) == pytest.approx(math.sqrt(12.5), rel=1e-15)  # the maximum, not the mean over the leaves
+    assert norm_over([slice(0, 0), slice(0, 4)])(x) == 2.5
+    assert all(math.isnan(norm(np.array([1.0, NAN]))) for norm in (rms, max_norm))
+    assert all(type(norm(x)) is float for norm in (rms, max_norm, norm_over([slice(0, 2), slice(2, 4)])))
+
+
+def test_error_ratio():
+    """|error| / (atol + rtol max(|z|, |z1|)), by component."""
+    error, z, z1 = np.array([1e-3, -2e-3]), np.array([1.0, -5.0]), np.array([-3.0, 2.0])
+    assert error_ratio(error, z, z1, 1e-2, 1e-1, max_norm) == pytest.approx(max(1e-3 / 0.13, 2e-3 / 0.15))
+    assert error_ratio(error, z, z1, np.array([0.0, 1e-2]), np.array([1e-3, 0.0]), rms) == pytest.approx(math.sqrt((1 + 0.04**2) / 2))
+    assert math.isnan(error_ratio(np.array([NAN]), z[:1], z1[:1], 1e-3, 1e-3, rms))
+
+
+MADE_UP = Tableau(  # nothing but numbers that are all different: each must arrive at its place
+    "made_up", A=((), (F(1, 7),), (F(2, 7), F(3, 11))), b=(F(1, 5), F(3, 10), F(1, 2)), p=1, b_hat=(F(1, 2), F(1, 8), F(3, 8)), q_hat=1,
+    interpolant=((F(1), F(-4, 5)), (F(0), F(3, 10)), (F(0), F(1, 2))), p_dense=1)
+
+
+@pytest.mark.parametrize("t", [2.0, -3.0])
+@pytest.mark.parametrize("h", [0.5, -0.5])
+def test_wiring_of_a_step(t, h):
+    seen = []
+
+    def f(z, t, out):
+        seen.append((z.copy(), t))
+        out[:] = np.array([[100.0, 7.0], [1.0, -2.0], [30.0, 11.0]])[len(seen)]
+
+    K, z = np.zeros((3, 2)), np.array([4.0, 5.0])
+    K[0] = k0 = np.array([100.0, 7.0])
+    k1, k2 = np.array([1.0, -2.0]), np.array([30.0, 11.0])
+    method = MADE_UP.cast(np.dtype(float))
+    z1, error = rk_step(f, z, t, t + h, K, method)
+    close = {"rtol": 1e-15, "atol": 1e-14}
+    np.testing.assert_allclose([t for _, t in seen], [t + h / 7, t + h * (2 / 7 + 3 / 11)], **close)
+    np.testing.assert_allclose([z for z, _ in seen], [z + h * k0 / 7, z + h * (k0 * 2 / 7 + k1 * 3 / 11)], **close)
+    np.testing.assert_allclose(z1, z + h * (0.2 * k0 + 0.3 * k1 + 0.5 * k2), **close)
+    np.testing.assert_allclose(error, h * (-0.3 * k0 + 0.175 * k1 + 0.125 * k2), **close)
+    np.testing.assert_array_equal(K, [k0, k1, k2])
+    step = Step(t, t + h, z, z1, K, method)
+    theta = np.array([0.0, 0.25, 1.0])
+    b = np.array([theta - 0.8 * theta**2, 0.3 * theta**2, 0.5 * theta**2])
+    np.testing.assert_allclose(step(t + theta * h), z + h * (b.T @ K), rtol=1e-14)
+    np.testing.assert_array_equal(step(np.array([t, t + h])), [z, z1])
+
+
+def test_wiring_of_a_solve():
+    """(t, z) of each evaluation of a solve with two steps of a made-up method: from the recursion, written out."""
+    seen = []
+    f = lambda z, t: np.array([np.cos(t) * z[1], -z[0] + t])
+    sol = solve(lambda z, t, _: seen.append((t, *z)) or f(z, t), [1.0, 2.0], [0.5, 1.3], method=MADE_UP, steps=2)
+    z, t, wanted = np.array([1.0, 2.0]), 0.5, []
+    for t1 in (0.9, 1.3):
+        h = t1 - t
+        k0 = f(z, t)
+        Y1, t_1 = z + h * k0 / 7, t + h / 7
+        k1 = f(Y1, t_1)
+        Y2, t_2 = z + h * (2 / 7 * k0 + 3 / 11 * k1), t + h * (2 / 7 + 3 / 11)
+        k2 = f(Y2, t_2)
+        wanted += [(t, *z), (t_1, *Y1), (t_2, *Y2)]
+        z, t = z + h * (0.2 * k0 + 0.3 * k1 + 0.5 * k2), t1
+    np.testing.assert_allclose(seen, wanted, rtol=1e-14)
+    np.testing.assert_allclose(sol.zs[-1], z, rtol=1e-14)
+
+
+TIMES = st.floats(-1e3, 1e3)
+
+
+@settings(deadline=None, max_examples=200)
+@given(t0=TIMES, t1=TIMES, h=st.floats(1e-2, 1e4), method=st.sampled_from(sorted(TABLEAUS)))
+def test_fixed_steps_end_exactly_at_the_end(t0, t1, h, method):
+    """The number of steps is the ceiling of (t1 - t0) / h, up to a last step within the rounding errors of the times; f is never asked beyond."""
+    if abs(t1 - t0) / h > 300:
+        h = abs(t1 - t0) / 300
+    seen = []
+    sol = solve(lambda z, t, _: seen.append(t) or -z, 1.0, [t0, t1], method=method, step_size=h)
+    assert sol.t_steps[0] == t0 and sol.t_steps[-1] == t1
+    assert all(min(t0, t1) <= t <= max(t0, t1) for t in seen)
+    if t0 != t1:
+        slack = 4 * F(max(math.ulp(t0), math.ulp(t1)))
+        length = abs(F(t1) - F(t0))
+        n = len(sol.t_steps) - 1
+        assert n in {max(1, math.ceil((length - s) / F(h))) for s in (slack / 2, slack, 2 * slack)}
+        assert np.all(np.diff(sol.t_steps) * np.sign(t1 - t0) > 0)
+        assert np.all(np.abs(np.diff(sol.t_steps)) <= h + 2 * float(slack))
+
+
+@settings(deadline=None, max_examples=200)
+@given(t0=TIMES, t1=TIMES, steps=st.integers(1, 40))
+def test_a_number_of_steps(t0, t1, steps):
+    seen = []
+    sol = solve(lambda z, t, _: seen.append(t) or -z, 1.0, [t0, t1], method="rk4", steps=steps)
+    assert sol.t_steps[0] == t0 and sol.t_steps[-1] == t1 and len(sol.t_steps) == (steps + 1 if t0 != t1 else 1)
+    assert all(min(t0, t1) <= t <= max(t0, t1) for t in seen)
+
+
+@settings(deadline=None, max_examples=100)
+@given(t0=TIMES, t1=TIMES, method=st.sampled_from([name for name, t in TABLEAUS.items() if t.b_hat]), rate=st.floats(0.01, 3.0))
+def test_adaptive_steps_end_exactly_at_the_end(t0, t1, method, rate):
+    seen = []
+    rate = rate / max(1.0, abs(t1 - t0) / 20)
+    sol = solve(lambda z, t, _: seen.append(t) or np.cos(rate * t) * np.ones(1), [1.0], [t0, t1], method=method, rtol=1e-3, atol=1e-3)
+    assert sol.t_steps[0] == t0 and sol.t_steps[-1] == t1
+    assert all(min(t0, t1) <= t <= max(t0, t1) for t in seen)
+    assert np.all(np.diff(sol.t_steps) * np.sign(t1 - t0) > 0)
