@@ -19,12 +19,14 @@ from refnode.errors import (
     TraceError,
 )
 from refnode.gradients.adjoint import adjoint, full_adjoint
+from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.select import ODESolve, odeint, solve
 from refnode.ode.solve import Solution, SolveStats, Stats
 from refnode.version import __version__
 
 __all__ = [
+    "DynamicsReport",
     "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError", "ReconstructionWarning", "Solution",
-    "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "TraceError", "__version__", "adjoint", "check_grads",
+    "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "TraceError", "__version__", "adjoint", "check_dynamics", "check_grads",
     "full_adjoint", "grad", "hvp", "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
 ]

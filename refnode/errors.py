@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 
@@ -21,6 +22,9 @@ class SolverError(RuntimeError):
     def __init__(self, message: str, *, t: float, h: float, z: Any = None, stats: Any = None, partial: Any = None):
         super().__init__(message)
         self.t, self.h, self.z, self.stats, self.partial = t, h, z, stats, partial
+
+    def __reduce__(self) -> Any:  # pickle, as multiprocessing needs it, would otherwise call __init__ with the message alone
+        return functools.partial(type(self), str(self), t=self.t, h=self.h, z=self.z, stats=self.stats, partial=self.partial), ()
 
 
 class StepSizeUnderflow(SolverError):

@@ -20,7 +20,8 @@ def draw_demo(result: Any, path: str) -> None:
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
     left, right = halves
     plane = left.subplots()
-    grid = np.linspace(-2.25, 2.25, 60)
+    edge = 1.15 * float(np.abs(result.samples).max())
+    grid = np.linspace(-edge, edge, 60)
     points = np.stack(np.meshgrid(grid, grid), axis=-1)
     arrows = result.field(points)
     speed = np.linalg.norm(arrows, axis=-1)
@@ -30,7 +31,7 @@ def draw_demo(result: Any, path: str) -> None:
     plane.plot(*result.true.T, color=TRUTH, linewidth=2.2, alpha=0.75, label="truth")
     plane.plot(*result.fitted.T, color=FIT, linewidth=1.5, linestyle="--", label="fit, from the same start")
     plane.set(xlabel="$z_1$", ylabel="$z_2$", title="dz/dt = mlp(z³): the learned field, and one solve through it", aspect="equal",
-              xlim=(-2.25, 2.25), ylim=(-2.25, 2.25))
+              xlim=(-edge, edge), ylim=(-edge, edge))
     left.legend(loc="outside lower center", ncols=3, frameon=False)
 
     over_time, course = right.subplots(2, 1)
@@ -49,7 +50,7 @@ def draw_demo(result: Any, path: str) -> None:
     evaluations = course.twinx()
     for values, color, label in ((forward, TRUTH, "forward"), (backward, BACKWARD, "backward")):
         evaluations.plot(steps, _running_mean(values), color=color, linewidth=1.5)
-        evaluations.annotate(label, (steps[-1], _running_mean(values)[-1]), xytext=(-4, 5), textcoords="offset points", ha="right", color=color)
+        evaluations.annotate(label, (steps[-1], _running_mean(values)[-1]), xytext=(-4, 12), textcoords="offset points", ha="right", color=color)
     evaluations.set_ylabel("evaluations of f in a gradient")
     evaluations.set_ylim(0, 1.35 * _running_mean(backward).max())
     figure.savefig(path, dpi=130)

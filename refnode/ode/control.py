@@ -33,7 +33,7 @@ def norm_over(parts: Sequence[slice]) -> Norm:
     """The root mean square within each leaf of the state, the maximum over the leaves."""
     if len(parts) == 1:
         return rms
-    return lambda x: max((rms(x[part]) for part in parts), default=0.0)
+    return lambda x: float(np.max([rms(x[part]) for part in parts], initial=0.0))  # Python's max would lose a NaN
 
 
 def max_norm(x: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from refnode.ode.tableaus import TABLEAUS
 PROBLEMS = {
     "z' = z^2 cos t": (lambda z, t, _: z * z * math.cos(t), lambda t: 1 / (2 - np.sin(t)), 0.3, 3.1),
     "z' = -2 t z^2": (lambda z, t, _: -2 * t * z * z, lambda t: 1 / (1 + t * t), -1.2, 1.3),
-    "z' = -z^3 (2 + sin t)": (lambda z, t, _: -z**3 * (2 + math.sin(t)), lambda t: 1 / np.sqrt(10 + 4 * t - 2 * np.cos(t)), 0.0, 3.0),
+    "z' = s' - 0.1 (z^2 - s^2)": (lambda z, t, _: math.cos(t) - 0.1 * (z * z - (1.5 + math.sin(t)) ** 2), lambda t: 1.5 + np.sin(t), 0.2, 3.2),
 }
 CASES = pytest.mark.parametrize("problem", PROBLEMS)
 BACKWARDS = pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
