@@ -40,7 +40,12 @@ def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
 
 def rebuild(tree: Tree, new_leaves: Iterator[Any]) -> Tree:
     """The structure of `tree` with leaves taken from an iterator, left to right."""
-    return tree_map(lambda _: next(new_leaves), tree)
+    if tree is None:
+        return None
+    if not is_container(tree):
+        return next(new_leaves)
+    children = [rebuild(child, new_leaves) for child in _children(tree)]
+    return _like_dict(tree, children) if isinstance(tree, dict) else _like(tree, children)
 
 
 def is_container(x: Any) -> bool:
@@ -113,45 +118,59 @@ class Raveler:
 
     def unravel(self, vector: np.ndarray) -> Tree:
         """Read-only arrays: views of `vector` where the dtypes agree."""
+        vector = vector.view()
+        vector.setflags(write=False)
         if self._is_leaf:
-            leaf = vector.reshape(self.shapes[0])
-            leaf.setflags(write=False)
-            return leaf
-        return rebuild(self.tree, iter([self._leaf(vector[part], shape, dtype) for part, shape, dtype in self._places]))
+            return vector.reshape(self.shapes[0])
+        return rebuild(self.tree, (_as_dtype(vector[part], dtype).reshape(shape) for part, shape, dtype in self._places))
 
     def unstack(self, rows: np.ndarray, shape: tuple[int, ...]) -> Tree:
         """Flat states, one a row, as a tree of new arrays whose leaves have `shape` in front."""
         return rebuild(self.tree, (_as_dtype(rows[:, part], dtype).reshape(shape + leaf).copy() for part, leaf, dtype in self._places))
 
-    @staticmethod
-    def _leaf(vector: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        leaf = _as_dtype(vector, dtype).reshape(shape)
-        leaf.setflags(write=False)
-        return leaf
+    def write(self, out: Tree, vector: np.ndarray, what: str = "f") -> None:
+        """What a user's function returned, brought to the tree's structure, shapes and dtypes, into `vector`: conform, then ravel."""
+        if self._is_leaf:
+            x = _conform(out, self.shapes[0], self.dtypes[0], what)
+            vector[...] = x if x.ndim == 1 else x.reshape(-1)
+        else:
+            for part, x in zip(self.parts, self._conformed(out, what), strict=True):
+                vector[part] = x.reshape(-1)
 
     def conform(self, out: Tree, what: str = "f") -> Tree:
         """What a user's function returned, as arrays of exactly the tree's structure and shapes, in its dtypes.
 
         A list or tuple of numbers counts as an array where the tree has an array. No broadcasting: a wrong shape is a ValueError.
         """
-        if self._is_leaf:
-            if type(out) is np.ndarray and out.shape == self.shapes[0] and out.dtype == self.dtypes[0]:
-                return out
-            return _conform(out, self.shapes[0], self.dtypes[0], what)
-        places = iter(zip(self.shapes, self.dtypes, strict=True))
+        return rebuild(self.tree, iter(self._conformed(out, what)))
+
+    def _conformed(self, out: Tree, what: str) -> list[np.ndarray]:
+        found: list[Any] = []
         try:
-            return tree_map(lambda _, x: _conform(x, *next(places), what), self.tree, out)
+            _collect(self.tree, out, found)
         except ValueError as error:
-            if str(error).startswith(what):
-                raise
             raise ValueError(f"{what} must return the structure of the state: {error}") from None
+        return [_conform(x, shape, dtype, what) for x, (_, shape, dtype) in zip(found, self._places, strict=True)]
+
+
+def _collect(tree: Tree, other: Tree, found: list[Any]) -> None:
+    """Append what stands in `other` at the places of the leaves of `tree`."""
+    if not is_container(tree):
+        if tree is not None:
+            found.append(other)
+        return
+    check_same_structure(tree, other)
+    for child, its in zip(tree.values(), map(other.__getitem__, tree), strict=True) if isinstance(tree, dict) else zip(tree, other, strict=True):
+        _collect(child, its, found)
 
 
 def _as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """x in a leaf's own dtype; beside complex leaves a real one has imaginary part 0."""
+    """x in a leaf's own dtype, read-only if it is a copy; beside complex leaves a real one has imaginary part 0."""
     if x.dtype == dtype:
         return x
-    return (x.real if dtype.kind == "f" else x).astype(dtype)
+    x = (x.real if dtype.kind == "f" else x).astype(dtype)
+    x.setflags(write=False)
+    return x
 
 
 def _conform(x: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.ndarray:

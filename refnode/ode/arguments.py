@@ -139,7 +139,7 @@ def fixed_grid(method: Tableau, t0: float, t1: float, steps: Any, step_size: Any
         h = positive("step_size", step_size)
         n = max(1, (abs(t1 - t0) - 4 * max(math.ulp(t0), math.ulp(t1))) / h)  # a last step within rounding errors of the times is no step
     if n > max_steps:
-        raise ValueError(f"from t = {t0} to {t1} these are {n:.0f} steps, more than max_steps = {max_steps}; take larger steps or raise max_steps.")
+        raise ValueError(f"from t = {t0} to {t1} these are {n:g} steps, more than max_steps = {max_steps}; take larger steps or raise max_steps.")
     if steps is not None:
         return [t0 + (t1 - t0) * (k / n) for k in range(1, math.ceil(n))] + [t1]
     return [t0 + math.copysign(k * h, t1 - t0) for k in range(1, math.ceil(n))] + [t1]
@@ -172,7 +172,8 @@ def error_norm(norm: Any, parts: Sequence[slice]) -> Norm:
 
     def checked(x: np.ndarray) -> float:
         size = norm(x)
-        if not (is_number(size) or np.shape(size) == ()) or size < 0:
+        size = size.item() if isinstance(size, np.ndarray) and size.shape == () else size
+        if not is_number(size) or size < 0:
             raise ValueError(f"norm must return a number that is not negative, not {size!r}.")
         return float(size)
     return checked

@@ -1,6 +1,7 @@
 """The contract of `solve`: states, times, outputs, what f sees and may return, tolerances, steps."""
 
 import collections
+import itertools
 import math
 from dataclasses import replace
 
@@ -468,7 +469,7 @@ def test_next_h_is_a_warm_start():
     ts = np.linspace(0.0, 30.0, 11)
     whole = solve(linear, Z0, [0.0, 30.0]).stats
     stats, z = SolveStats(), Z0
-    for a, b in zip(ts[:-1], ts[1:], strict=True):
+    for a, b in itertools.pairwise(ts):
         z = solve(linear, z, [a, b], stats=stats, first_step=stats.next_h).zs[-1]
     assert stats.accepted <= whole.accepted + 2 * len(ts)
     np.testing.assert_allclose(z, solve(linear, Z0, [0.0, 30.0]).zs[-1], rtol=40e-6)

@@ -1,0 +1,75 @@
+"""The notebooks run, print what is stored in them, and stay what they are meant to be: short definitions, no traces of the machine."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NAMES = ["01_from_resnet_to_ode", "02_the_adjoint_line_by_line", "03_the_engine"]
+LONG = {"02_the_adjoint_line_by_line"}  # more than 15 s with its kernel
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
+
+
+def test_all_notebooks_are_tested():
+    assert [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))] == NAMES
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES])
+def test_runs_and_prints_what_is_stored(name):
+    for package in ("matplotlib", "nbformat", "nbclient", "ipykernel"):
+        pytest.importorskip(package, reason=f"notebooks need {package}: pip install -e '.[notebooks]'")
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    for i, (stored, fresh) in enumerate(zip(cells(name), notebook.cells, strict=True)):
+        if stored["cell_type"] == "code" and "varies" not in stored["metadata"].get("tags", []):
+            assert words(fresh) == words(stored), (
+                f"cell {i} prints something else than what is stored; jupyter execute --inplace notebooks/{name}.ipynb stores it.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_stored(name):
+    code = [cell for cell in cells(name) if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
+    for cell in code:
+        statements = [node for node in ast.parse("".join(cell["source"])).body if not isinstance(node, ast.FunctionDef)]
+        assert cell["outputs"] or not any(re.search(r"\b(print|show)\(", ast.unparse(node)) for node in statements)
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error" or "raises-exception" in cell["metadata"].get("tags", [])
+            assert output.get("name") != "stderr", "".join(output["text"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_and_without_traces_of_the_machine(name):
+    assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < 700_000
+    for cell in cells(name):
+        texts = [cell["source"], *(output.get("text", "") for output in cell.get("outputs", []))]
+        texts += [value for output in cell.get("outputs", []) for kind, value in output.get("data", {}).items() if not kind.startswith("image/")]
+        for text in texts:
+            assert not re.search(r"/work|/tmp|/root|/home|site-packages|ipykernel_", "".join(text))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_definitions_are_short(name):
+    for cell in cells(name):
+        if cell["cell_type"] == "code":
+            for node in ast.walk(ast.parse("".join(cell["source"]))):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    assert node.end_lineno - node.lineno < 10, node.name
+
+
+def cells(name):
+    return json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+
+
+def words(cell):
+    """What a cell printed or displayed, without the numbers, which may differ in the last digits, and without the blanks between them."""
+    texts = [output.get("text") or output.get("data", {}).get("text/markdown", "") for output in cell["outputs"]]
+    return "".join(NUMBER.sub("#", "".join("".join(text) for text in texts)).split())
