@@ -21,7 +21,7 @@ from refnode.errors import (
 from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.select import ODESolve, odeint, solve
-from refnode.ode.solve import Solution, SolveStats, Stats
+from refnode.ode.solution import Solution, SolveStats, Stats
 from refnode.version import __version__
 
 __all__ = [

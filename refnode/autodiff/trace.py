@@ -10,6 +10,7 @@ innermost level among its arguments, and calls the same function again on what i
 
 Changing arrays in place. The nodes never change. A `Traced` is a handle to a node, and `x[0] = v`, `x += v` point the handle to a new
 node: whoever used x before keeps the old one. A `View` looks through to the array that it was taken from, in both directions, as in NumPy.
+Constants are copied when they are used, if they can be changed.
 
 The verbs: `record`, `call` (NumPy's dispatch ends here), `plain` (the number below all levels), `lift` (object arrays).
 """
@@ -20,13 +21,19 @@ import itertools
 import operator
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import numpy as np
 
-from refnode.autodiff import lowerings
-from refnode.autodiff.rules import ELEMENTWISE, RULES, assign, cast, pile
+from refnode.autodiff.lowerings import CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES
+from refnode.autodiff.rules import ELEMENTWISE, RULES
+from refnode.autodiff.rules.linalg import LINALG
+from refnode.autodiff.rules.primitives import Refused, assign, cast, pile
+from refnode.autodiff.rules.special import special_rule
+from refnode.autodiff.rules.structure import REARRANGEMENTS, places
 from refnode.errors import TraceError
+from refnode.tree import leaves
 
 _numbers = itertools.count()
 
@@ -67,13 +74,19 @@ def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Trace
             else:
                 kept_x = Traced(node, False)
         else:
-            kept_x = _snapshot(x)
+            kept_x = snapshot(x) if type(x) in CHANGEABLE else x
         below.append(x)
         kept.append(kept_x)
+    rule = ELEMENTWISE.get(func) or RULES[func]
+    if type(rule) is tuple:
+        for position, _ in parents:
+            if position >= len(rule) or type(rule[position]) is str:
+                refuse(rule[position] if position < len(rule) else f"{name_of(func)} is not differentiated in its argument {position + 1}")
     value = func(*below, **kwargs)
     node = Node(value, level, func, kept, kwargs, parents)
-    if func in VIEWS and args[0].owned and (isinstance(value, View) or _shares_memory(value, below[0])):
-        return View(node, args[0], func, args[1:])
+    if func in VIEWS and shares(value, below[0]):
+        source = args[0]
+        return View(node, source, func, args[1:], kwargs) if source.owned or isinstance(source, View) else Traced(node, False)
     return Traced(node, True)
 
 
@@ -85,41 +98,67 @@ def innermost(values: Any) -> Level:
             if level is None or its.number > level.number:
                 level = its
     if level is None:
-        raise TraceError("no argument is traced.")
+        refuse("traced values must be positional arguments of NumPy's functions, not keyword arguments")
     if not level.alive:
-        raise TraceError(f"a traced value is used after the call of grad or pullback that made it has ended{here()}; "
-                         "do not keep values of one call (in a cache, a global or an attribute) for the next.")
+        refuse("a traced value is used after the call of grad or pullback that made it has ended; "
+               "do not keep values of one call (in a cache, a global or an attribute) for the next")
     return level
 
 
 def call(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """A NumPy function on arguments some of which are traced: by its rule, by its lowering, on plain values, or refused."""
     if kwargs:
-        for name in ("out", "dtype", "where", "initial", "casting", "like"):
-            if kwargs.get(name) is not None and not (name == "dtype" and func in CREATION):
-                raise TraceError(f"{_name(func)}(..., {name}=...) cannot be differentiated{here()}; {_KEYWORD_REMEDY.get(name, 'leave it out')}.")
-        kwargs = {key: value for key, value in kwargs.items() if key not in ("out", "where", "initial", "casting", "like")}
+        kwargs = checked_keywords(func, kwargs)
     args = [lift(x) if type(x) is np.ndarray and x.dtype == object else x for x in args]
-    try:
-        if func in lowerings.CANONICAL:
-            args, kwargs = lowerings.CANONICAL[func](*args, **kwargs)
-        if func in ELEMENTWISE or func in RULES:
-            return record(func, args, kwargs)
-        if func in lowerings.LOWERED:
-            return lowerings.LOWERED[func](*args, **kwargs)
-    except TraceError:
-        raise
-    except (TypeError, ValueError) as error:
-        if error.__traceback__ is not None and error.__traceback__.tb_next is not None and "lowerings" in _file(error):
-            raise TraceError(f"{error} ({_name(func)}{here()})") from error
-        raise
+    rewrite = CANONICAL.get(func) or LOWERED.get(func)
+    if rewrite is not None:
+        try:
+            result = rewrite(*args, **kwargs)
+        except Refused as refused:
+            refuse(str(refused))
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            refuse(f"{name_of(func)} is not differentiated with these arguments ({str(error).partition('() ')[2]})")
+        if func in LOWERED:
+            return result
+        args, kwargs = result
+    elif isinstance(func, np.ufunc) and func not in ELEMENTWISE:
+        rule = special_rule(func)
+        if rule is not None:
+            ELEMENTWISE[func] = rule
+    if func in ELEMENTWISE or func in RULES:
+        if kwargs and (isinstance(func, np.ufunc) or any(isinstance(x, Traced) for x in kwargs.values())):
+            refuse(f"{name_of(func)} is not differentiated with the keywords {', '.join(kwargs)}; leave them out")
+        return record(func, [operand(x, func) if type(x) in (list, tuple) else x for x in args], kwargs)
     if func in CREATION:
         return create(func, args, kwargs)
-    if func in lowerings.NOT_DIFFERENTIABLE:
+    if func in NOT_DIFFERENTIABLE:
         return func(*map(plain, args), **{key: plain(value) for key, value in kwargs.items()})
-    raise TraceError(f"{_name(func)} has no derivative rule{here()}; write it with functions that have one, or give f its own f.pullback.")
+    remedy = REMEDIES.get(func, "write it with functions that have one, or give f its own f.pullback")
+    refuse(f"{name_of(func)} has no derivative rule; {remedy}")
 
 
+def operand(x: Any, func: Any) -> Any:
+    """A list of numbers as the array that it stands for; shapes, axes and indices as they are."""
+    known = type(x) is list and (func in ELEMENTWISE or func in LINALG or func is np.interp)
+    if known or isinstance(func, np.ufunc) or any(isinstance(leaf, Traced) for leaf in leaves(x)):
+        return lift(np.array(x, dtype=object))
+    return x
+
+
+def checked_keywords(func: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords without those that only say the default."""
+    for name, remedy in KEYWORD_REMEDIES.items():
+        if kwargs.get(name) is not None and kwargs[name] is not np._NoValue:
+            if not (name == "dtype" and func in CREATION) and not (name in ("where", "subok") and kwargs[name] is True):
+                refuse(f"{name_of(func)}(..., {name}=...) is not differentiated; {remedy}")
+    return {key: value for key, value in kwargs.items() if value is not np._NoValue and (key not in KEYWORD_REMEDIES or func in CREATION)}
+
+
+KEYWORD_REMEDIES = {"out": "assign the result instead (x = x + y), since a plain array cannot hold traced values", "where": "use np.where",
+                    "dtype": "use x.astype(dtype)", "initial": "combine it with np.maximum, np.minimum or +", "casting": "leave it out",
+                    "like": "leave it out", "subok": "leave it out"}
 CREATION = {np.zeros_like, np.ones_like, np.empty_like, np.full_like}
 
 
@@ -127,20 +166,20 @@ def create(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """np.zeros_like(z) and its relatives: an array that traced values may be assigned to. np.empty_like is filled with NaN."""
     like, *fill = args
     if not isinstance(like, Traced):
-        raise TraceError(f"{_name(func)} of a plain array cannot be filled with a traced value{here()}; use zeros_like of a traced array.")
-    model = plain(like)
+        refuse(f"{name_of(func)} of a plain array cannot be filled with a traced value; use zeros_like of a traced array")
+    model, filling = plain(like), None
     if func is np.empty_like:
         array = np.full_like(model, np.nan, **kwargs)
     elif func is np.full_like:
-        fill = kwargs.pop("fill_value", fill[0] if fill else None)
-        array = np.full_like(model, plain(fill), **kwargs)
+        filling = kwargs.pop("fill_value", fill[0] if fill else None)
+        array = np.full_like(model, plain(filling), **kwargs)
     else:
-        array = func(model, **kwargs)
+        array = func(model, *fill, **kwargs)
     if array.dtype.kind != "f":
         return array
     traced = Traced(Node(array, innermost([like])), True)
-    if func is np.full_like and isinstance(fill, Traced):
-        traced[...] = fill
+    if isinstance(filling, Traced):
+        traced[...] = filling
     return traced
 
 
@@ -156,11 +195,10 @@ def lift(array: np.ndarray) -> Any:
     rows = [lift(row) if isinstance(row, np.ndarray) else row for row in array]
     if not any(isinstance(row, Traced) for row in rows):
         return np.array(rows)
-    sources = {id(row.node.args[0]) if isinstance(row, Traced) and row.node.func is operator.getitem else None for row in rows}
-    if len(sources) == 1 and None not in sources:
-        node = rows[0].node.parents[0][1] if rows[0].node.parents else None
-        if node is not None and np.shape(plain(node.value)) == array.shape and [row.node.args[1] for row in rows] == list(range(len(rows))):
-            return Traced(node, False)
+    if all(isinstance(row, Traced) and row.node.func is operator.getitem and row.node.args[1] == i for i, row in enumerate(rows)):
+        sources = {row.node.parents[0][1] for row in rows}
+        if len(sources) == 1 and np.shape(plain((source := sources.pop()).value)) == array.shape:
+            return Traced(source, False)
     return pile(0, *rows)
 
 
@@ -169,7 +207,7 @@ def plain(x: Any) -> Any:
     while isinstance(x, Traced):
         x = x.node.value
     if isinstance(x, (list, tuple)) and any(isinstance(child, (Traced, list, tuple)) for child in x):
-        return type(x)(map(plain, x))
+        return list(map(plain, x)) if isinstance(x, list) else tuple(map(plain, x))
     return x
 
 
@@ -188,12 +226,35 @@ class Traced:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
             return call(ufunc, inputs, kwargs)
-        if method == "reduce":
-            return call(ufunc.reduce, inputs[:1], {"axis": inputs[1] if len(inputs) > 1 else 0, **kwargs})
-        raise TraceError(f"np.{ufunc.__name__}.{method} cannot be differentiated{here()}; write it with array operations.")
+        if method in ("reduce", "accumulate"):
+            return call(getattr(ufunc, method), inputs[:1], {"axis": inputs[1] if len(inputs) > 1 else 0, **kwargs})
+        if method == "outer":
+            a, b = inputs
+            return call(ufunc, (np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b), kwargs)
+        refuse(f"np.{ufunc.__name__}.{method} is not differentiated; write it with array operations")
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call(func, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        """np.array(y), np.asarray(y), and y as a row of np.array([x, y]): an object array of the entries, which `lift` recognizes.
+
+        np.asarray(y) shares y's memory; this cannot, so from then on neither can be changed in place.
+        """
+        if dtype is not None and np.dtype(dtype).kind != "O":
+            self._no_number()
+        entries = np.empty(self.shape, object)
+        for i in range(len(self) if self.shape else 0):
+            entries[i] = self[i] if self.ndim == 1 else self[i].__array__(copy=True)
+        if not self.shape:
+            entries[()] = self
+        elif copy is not True:
+            self.freeze()
+            entries.flags.writeable = False
+        return entries
+
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
+        return np
 
     # what NumPy's attributes and Python's protocols tell about the plain value
 
@@ -202,7 +263,9 @@ class Traced:
     size = property(lambda self: int(np.prod(self.shape)))
     dtype = property(lambda self: getattr(plain(self), "dtype", np.dtype(np.float64)))
     real = property(lambda self: self)
+    imag = property(lambda self: np.zeros(self.shape, self.dtype)[()])
     T = property(lambda self: np.transpose(self))
+    mT = property(lambda self: np.swapaxes(self, -1, -2))
     flat = property(lambda self: iter(np.ravel(self)))
 
     def __len__(self) -> int:
@@ -223,11 +286,31 @@ class Traced:
     def __hash__(self) -> int:
         return id(self)
 
-    def _refuse_number(self, *_: Any) -> Any:
-        raise TraceError(f"a traced value cannot become a Python number{here()}; use NumPy's functions (np.sin, not math.sin), and collect "
-                         "results with np.array([...]), np.stack or np.zeros_like(z), not in np.zeros(n) or np.empty(n).")
+    def _no_number(self, *_: Any) -> NoReturn:
+        refuse("a traced value cannot become a Python number; use NumPy's functions (np.sin, not math.sin), and collect "
+               "results with np.array([...]), np.stack or np.zeros_like(z), not in np.zeros(n) or np.empty(n)")
 
-    __float__ = __int__ = __index__ = __complex__ = item = tolist = _refuse_number
+    __float__ = __int__ = __index__ = __complex__ = item = tolist = _no_number
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise MissingAttribute(f"a traced value has no .{name}{here()}; write it with NumPy's functions, or give f its own f.pullback.")
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return plain(lifted(other)) // plain(self)
+
+    def conj(self) -> Any:
+        return np.conjugate(self)
+
+    def __copy__(self) -> Any:
+        return np.copy(self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return np.copy(self)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        refuse("a traced value cannot be pickled; save values outside of the function that is differentiated")
 
     def astype(self, dtype: Any, **_: Any) -> Any:
         return cast(self, np.dtype(dtype)) if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
@@ -238,11 +321,8 @@ class Traced:
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
-    def flatten(self) -> Any:
-        return np.copy(np.ravel(self))
-
-    def fill(self, value: Any) -> None:
-        self[...] = value
+    def flatten(self, order: str = "C") -> Any:
+        return np.copy(np.ravel(self, order))
 
     def __getitem__(self, index: Any) -> Any:
         return record(operator.getitem, (self, plain(index)), {})
@@ -251,125 +331,162 @@ class Traced:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self.owned:
-            raise TraceError(f"an argument of a function that is being differentiated cannot be changed in place{here()}; "
-                             "change a copy (z.copy()) or fill np.zeros_like(z).")
-        if (type(value) is np.ndarray and value.dtype == object) or isinstance(value, (list, tuple)):
-            value = lift(np.array(value, dtype=object))
-        self.write(assign(self, value, plain(index)))
+            refuse("an argument of a function that is being differentiated cannot be changed in place, nor a read-only view, nor an array of "
+                   "which np.asarray or np.array([...]) has been made; change a copy (z.copy()) or fill np.zeros_like(z)")
+        if isinstance(value, (list, tuple)):
+            value = np.array(value, dtype=object)
+        self.write(assign(self, lifted(value), plain(index)))
 
     def write(self, new: Traced) -> None:
         self.node = new.node
 
+    def freeze(self) -> None:
+        self.owned = False
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def sort(self, axis: int = -1) -> None:
+        self[...] = np.sort(self, axis)
+
     def _in_place(self, operation: Callable[..., Any], other: Any) -> Any:
         """x += y: on an array it changes the array, for all who hold it; on a number it makes a new one, as in Python."""
+        result = _binary(operation, self, other)
         if not isinstance(plain(self), np.ndarray):
-            return operation(self, other)
-        self[...] = operation(self, other)
+            return result
+        self[...] = result
         return self
 
 
 class View(Traced):
     """What slicing or reshaping an owned array gives: it shows the array's present content, and writing to it writes to the array."""
 
-    __slots__ = ("args", "func", "own", "parent", "seen")
+    __slots__ = ("args", "func", "kwargs", "own", "parent", "seen")
 
-    def __init__(self, node: Node, parent: Traced, func: Any, args: Any):
-        self.own, self.parent, self.func, self.args = node, parent, func, args
+    def __init__(self, node: Node, parent: Traced, func: Any, args: Any, kwargs: Any):
+        self.own, self.parent, self.func, self.args, self.kwargs = node, parent, func, args, kwargs
         self.seen = parent.node
-        self.owned = func is not np.broadcast_to
+
+    @property
+    def owned(self) -> bool:  # type: ignore[override]
+        return self.parent.owned and self.func not in (np.broadcast_to, np.diagonal)  # those are read-only in NumPy, too
+
+    def freeze(self) -> None:
+        self.parent.freeze()
 
     @property
     def node(self) -> Node:  # type: ignore[override]
         if self.parent.node is not self.seen:
             self.seen = self.parent.node
-            self.own = record(self.func, (Traced(self.seen, False), *self.args), {}).node
+            self.own = record(self.func, (Traced(self.seen, False), *self.args), self.kwargs).node
         return self.own
 
     def write(self, new: Traced) -> None:
         shape = self.parent.shape
-        places = self.func(np.arange(self.parent.size).reshape(shape), *self.args)
-        whole = np.reshape(assign(np.reshape(Traced(self.parent.node, False), (-1,)), np.reshape(new, (-1,)), places.reshape(-1)), shape)
-        self.parent.write(whole)
+        where = places(self.func, shape, *self.args, **self.kwargs)
+        whole = assign(np.reshape(Traced(self.parent.node, False), (-1,)), np.reshape(new, (-1,)), where.reshape(-1))
+        self.parent.write(np.reshape(whole, shape))
 
 
-VIEWS = {operator.getitem, np.reshape, np.transpose, np.broadcast_to}
+VIEWS = {operator.getitem, np.reshape, np.transpose, np.broadcast_to, np.flip, *REARRANGEMENTS}  # as far as the results share memory
+CHANGEABLE = {np.ndarray, tuple, list}
 
 
-def _shares_memory(value: Any, source: Any) -> bool:
+def shares(value: Any, source: Any) -> bool:
+    if isinstance(value, Traced):
+        return isinstance(value, View) or not value.owned
     return isinstance(value, np.ndarray) and isinstance(source, np.ndarray) and np.may_share_memory(value, source)
 
 
-def _snapshot(x: Any) -> Any:
-    """A constant argument, as it is now: f may go on to change a plain array that it has used."""
-    if type(x) is np.ndarray and x.flags.writeable:
-        return x.copy(order="K")
-    return tuple(map(_snapshot, x)) if type(x) is tuple else x
+def snapshot(x: Any) -> Any:
+    """A constant, as it is now: f may go on to change a plain array that it has used. A lower level's value, without the right to change it."""
+    if type(x) is np.ndarray:
+        return x.copy(order="K") if x.flags.writeable else x
+    if isinstance(x, Traced):
+        return Traced(x.node, False)
+    return type(x)(map(snapshot, x)) if type(x) in CHANGEABLE else x
 
 
 def _operators() -> None:
-    """Python's operators, and methods for the elementwise functions (object arrays call those) and the reductions."""
-    for name, function in {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
-                           "pow": operator.pow, "matmul": operator.matmul}.items():
+    """Python's operators, and methods for the elementwise functions (object arrays call those) and for what arrays have methods for."""
+    for function in (operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul, operator.mod):
+        name = function.__name__
         setattr(Traced, f"__{name}__", lambda self, other, function=function: _binary(function, self, other))
         setattr(Traced, f"__r{name}__", lambda self, other, function=function: _binary(function, other, self))
         setattr(Traced, f"__i{name}__", lambda self, other, function=function: self._in_place(function, other))
-    for name, function in {"neg": operator.neg, "abs": operator.abs}.items():
-        setattr(Traced, f"__{name}__", lambda self, function=function: record(function, (self,), {}))
-    Traced.__pos__ = lambda self: self
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        function = getattr(operator, f"__{name}__")
-        setattr(Traced, f"__{name}__", lambda self, other, function=function: function(plain(self), plain(_lifted(other))))
-    for function in (operator.floordiv, operator.mod):
-        name = {"floordiv": "floordiv", "mod": "mod"}[function.__name__]
-        ufunc = {"floordiv": np.floor_divide, "mod": np.remainder}[name]
-        setattr(Traced, f"__{name}__", lambda self, other, ufunc=ufunc: ufunc(self, other))
-        setattr(Traced, f"__r{name}__", lambda self, other, ufunc=ufunc: ufunc(other, self))
-    for function in ELEMENTWISE:
-        if isinstance(function, np.ufunc) and not hasattr(Traced, function.__name__):
-            setattr(Traced, function.__name__, lambda self, *others, function=function: function(self, *others))
-    for function in (np.sum, np.mean, np.max, np.min, np.prod, np.var, np.std, np.cumsum, np.dot, np.ravel, np.squeeze, np.swapaxes, np.trace,
-                     np.diagonal, np.repeat, np.clip, np.take, np.copy, np.round, np.argmax, np.argmin, np.argsort, np.any, np.all):
-        setattr(Traced, function.__name__, lambda self, *args, function=function, **kwargs: function(self, *args, **kwargs))
+    for function in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.floordiv):
+        setattr(Traced, f"__{function.__name__}__", lambda self, other, function=function: function(plain(self), plain(lifted(other))))
+    for function in (operator.neg, operator.abs):
+        setattr(Traced, f"__{function.__name__}__", lambda self, function=function: record(function, (self,), {}))
+    Traced.__pos__ = lambda self: record(np.positive, (self,), {})
+    for function in (*ELEMENTWISE, np.sum, np.mean, np.max, np.min, np.prod, np.var, np.std, np.cumsum, np.cumprod, np.dot, np.ravel, np.squeeze,
+                     np.swapaxes, np.trace, np.diagonal, np.repeat, np.clip, np.take, np.copy, np.round, np.argmax, np.argmin, np.argsort, np.any,
+                     np.all, np.nonzero, np.searchsorted, np.floor, np.ceil, np.rint, np.trunc, np.sign, np.logical_not):
+        if getattr(function, "__module__", "numpy") == "numpy" and not hasattr(Traced, function.__name__):
+            setattr(Traced, function.__name__, lambda self, *args, function=function, **kwargs: function(self, *args, **kwargs))
 
 
 def _binary(function: Any, a: Any, b: Any) -> Any:
-    a, b = _lifted(a), _lifted(b)
-    if isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
-        a, b = (lift(np.array(x, dtype=object)) if isinstance(x, (list, tuple)) else x for x in (a, b))
-    return record(function, (a, b), {})
+    if isinstance(a, (list, tuple)):
+        a = np.array(a, dtype=object)
+    elif isinstance(b, (list, tuple)):
+        b = np.array(b, dtype=object)
+    return record(function, (lifted(a), lifted(b)), {})
 
 
-def _lifted(x: Any) -> Any:
+def lifted(x: Any) -> Any:
     return lift(x) if type(x) is np.ndarray and x.dtype == object else x
 
 
-_operators()
-
-_KEYWORD_REMEDY = {"out": "assign the result instead (x = x + y; a plain array cannot hold traced values)", "where": "use np.where",
-                   "dtype": "use x.astype(dtype)"}
+class MissingAttribute(TraceError, AttributeError):
+    """For hasattr and getattr with a default."""
 
 
-def _name(func: Any) -> str:
-    module = (getattr(func, "__module__", None) or "numpy").replace("numpy", "np")
-    name = getattr(func, "__name__", str(func))
-    if name == "reduce":
-        return f"np.{func.__self__.__name__}.reduce"
-    return f"{module}.{name}" if not isinstance(func, np.ufunc) else f"np.{name}"
+def refuse(sentence: str) -> NoReturn:
+    raise TraceError(f"{sentence}{here()}.")
 
 
 def here() -> str:
-    """ (file.py:12): the innermost line outside refnode and NumPy; empty where there is none."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("refnode.", "numpy")):
-            return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
+    """ (file.py:12): the innermost line of the user's; empty where there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_users(frame):
         frame = frame.f_back
-    return ""
+    return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})" if frame is not None else ""
 
 
-def _file(error: BaseException) -> str:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
+def is_users(frame: FrameType) -> bool:
+    package, _, rest = frame.f_globals.get("__name__", "").partition(".")
+    if package == "refnode":
+        return not rest.startswith(("autodiff", "gradients", "ode", "tree"))
+    return package not in ("numpy", "scipy") and package not in sys.stdlib_module_names
+
+
+def explained(error: Exception) -> Exception:
+    """The TraceError behind an exception of f, if there is one: NumPy wraps ours, and others complain of our type or of object arrays."""
+    if isinstance(error.__cause__, TraceError):
+        return error.__cause__
+    sentence, traceback, place = str(error), error.__traceback__, ""
+    if not isinstance(error, (TypeError, ValueError)) or not any(mark in sentence for mark in OBJECT_MARKS):
+        return error
+    while traceback is not None:
+        if is_users(traceback.tb_frame):
+            place = f" ({traceback.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
-    return traceback.tb_frame.f_code.co_filename if traceback else ""
+    return TraceError(f"{sentence.rstrip('.')}{place}; a traced value, or an object array of them as np.array([...]) and np.asarray(z) make, was "
+                      "given to something that is not NumPy's own array code: use NumPy's functions, np.stack instead of np.array, and "
+                      "np.logaddexp.reduce instead of logsumexp.")
+
+
+OBJECT_MARKS = ("Traced", "not supported for the input types", "loop of ufunc does not support", "object arrays are not supported",
+                "unsupported data types in input", "holds references", "dtype('O')")
+
+
+def name_of(func: Any) -> str:
+    module = (getattr(func, "__module__", None) or "numpy").replace("numpy", "np")
+    name = getattr(func, "__name__", str(func))
+    if name in ("reduce", "accumulate"):
+        return f"np.{func.__self__.__name__}.{name}"
+    return f"{module}.{name}" if not isinstance(func, np.ufunc) else name if getattr(np, name, None) is not func else f"np.{name}"
+
+
+_operators()

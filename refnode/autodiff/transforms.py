@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules import ELEMENTWISE, RULES, cast, sum_to
-from refnode.autodiff.trace import Level, Node, Traced, here, innermost, lift, plain
+from refnode.autodiff.rules import ELEMENTWISE, RULES
+from refnode.autodiff.rules.primitives import cast, sum_to
+from refnode.autodiff.trace import Level, Node, Traced, explained, here, innermost, lift, lifted, plain, snapshot
 from refnode.errors import TraceError
 from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, rebuild, tree_map
 
@@ -41,22 +42,24 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     inputs: list[tuple[Any, Node | None]] = []
 
     def traced(leaf: Any) -> Any:
+        leaf = snapshot(lifted(leaf))
         node = Node(leaf, level) if is_differentiable(leaf) else None
         inputs.append((leaf, node))
         return leaf if node is None else Traced(node, False)
 
-    chosen = range(len(args)) if argnums is None else [i % len(args) for i in ((argnums,) if isinstance(argnums, int) else argnums)]
+    chosen = range(len(args)) if argnums is None else chosen_arguments(args, argnums)
     try:
         output = f(*(tree_map(traced, arg) if i in chosen else arg for i, arg in enumerate(args)))
         output = tree_map(_as_array, output) if like is None else conform(output, like)
-        value = tree_map(lambda leaf: leaf.node.value if _belongs(leaf, level) else leaf, output)
+        value = tree_map(lambda leaf: _handed_out(leaf.node.value) if _belongs(leaf, level) else leaf, output)
         roots = [leaf.node if _belongs(leaf, level) else None for leaf in leaves(output)]
     except TraceError:
         raise
     except Exception as error:
-        if isinstance(error.__cause__, TraceError):
-            raise error.__cause__ from None
-        raise
+        because = explained(error)
+        if because is error:
+            raise
+        raise because from None
     finally:
         level.alive = False
 
@@ -200,7 +203,8 @@ def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> C
     """
 
     def intercepted(*args: Any, **kwargs: Any) -> Any:
-        operands = [leaf for arg in args for leaf in leaves(arg)]
+        args = tree_map(lifted, args)
+        operands = leaves(args)
         if not any(isinstance(x, Traced) for x in operands):
             return f(*args, **kwargs)
         level = innermost(operands)
@@ -280,19 +284,27 @@ def is_differentiable(leaf: Any) -> bool:
 
 
 def promoted(args: tuple[Any, ...], argnums: Any) -> tuple[Any, ...]:
-    """args with integers in the chosen ones as float64, and lists of plain numbers as arrays."""
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for i in chosen:
-        if not isinstance(i, int) or not -len(args) <= i < len(args):
-            raise ValueError(f"argnums names argument {i!r}, but the function was called with {len(args)} positional arguments.")
-
+    """args with integers, alone or in an array, as float64 in the chosen ones; inside a tree integers are static."""
     def promote(leaf: Any) -> Any:
         if isinstance(leaf, (int, np.integer)) and not isinstance(leaf, bool):
             return float(leaf)
         return leaf.astype(np.float64) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iu" else leaf
 
-    wanted = {i % len(args) for i in chosen}
+    wanted = chosen_arguments(args, argnums)
     return tuple(promote(arg) if i in wanted and not is_container(arg) else arg for i, arg in enumerate(args))
+
+
+def chosen_arguments(args: tuple[Any, ...], argnums: Any) -> list[int]:
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for i in chosen:
+        if not isinstance(i, int) or not -len(args) <= i < len(args):
+            raise ValueError(f"argnums names argument {i!r}, but the function was called with {len(args)} positional arguments.")
+    return [i % len(args) for i in chosen]
+
+
+def _handed_out(value: Any) -> Any:
+    """A value that the caller may change without changing what the reverse pass will read."""
+    return Traced(value.node, value.owned) if isinstance(value, Traced) else value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _belongs(x: Any, level: Level) -> bool:

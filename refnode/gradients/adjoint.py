@@ -19,7 +19,8 @@ from refnode.autodiff.trace import plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
 from refnode.gradients.algebra import add, arrays, at, dot, last, like_argument, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
-from refnode.ode.solve import Stats, solve
+from refnode.ode.solution import Stats
+from refnode.ode.solve import solve
 from refnode.tree import Tree, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]

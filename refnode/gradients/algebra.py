@@ -20,7 +20,7 @@ def add(tree: Tree, other: Tree) -> Tree:
 
 
 def dot(tree: Tree, other: Tree) -> Any:
-    return sum((np.sum(x * y) for x, y in zip(leaves(tree), leaves(other), strict=True)), np.float64(0.0))
+    return sum(leaves(tree_map(lambda x, y: np.sum(x * y), tree, other)), np.float64(0.0))
 
 
 def arrays(tree: Tree) -> Tree:

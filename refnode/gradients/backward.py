@@ -16,7 +16,7 @@ from refnode.errors import ReconstructionError, ReconstructionWarning, SolverErr
 from refnode.gradients.algebra import at
 from refnode.ode.arguments import observation_times, spread
 from refnode.ode.control import Norm, error_ratio, norm_over
-from refnode.ode.solve import Stats
+from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
 
 WARN_ABOVE = 100.0  # tolerances

@@ -12,6 +12,7 @@ from refnode.errors import TraceError
 from refnode.gradients import adjoint
 from refnode.gradients.algebra import last
 from refnode.ode import solve as forward
+from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
 
 GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
@@ -45,7 +46,7 @@ def ODESolve(z0: Tree, f: Callable[..., Any], t0: Any, t1: Any, theta: Tree = ()
     return last(odeint(f, z0, np.stack([t0, t1]), theta, **keywords))
 
 
-def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: forward.Stats | None = None, **solver: Any) -> forward.Solution:
+def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Solution:
     """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, and sol(t) with dense=True. Not differentiable: see `odeint`.
 
     Keywords: those of `refnode.ode.solve.solve`. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.

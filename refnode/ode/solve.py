@@ -17,7 +17,6 @@ from refnode.ode import arguments
 from refnode.ode.control import Control, error_ratio, first_guess, next_step, starting_step
 from refnode.ode.runge_kutta import Step, rk_step
 from refnode.ode.solution import Solution, SolveStats
-from refnode.ode.solution import Stats as Stats
 from refnode.ode.tableaus import Tableau
 from refnode.tree import Raveler, Tree, as_state
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from refnode.errors import MaxStepsReached, NonFiniteDynamics, SolverError, StepSizeUnderflow
-from refnode.ode.solve import SolveStats, solve
+from refnode.ode.solution import SolveStats
+from refnode.ode.solve import solve
 
 LIMIT = 10_000
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of f itself, where it divides by zero

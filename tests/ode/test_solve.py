@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from refnode.errors import StepSizeUnderflow
-from refnode.ode.solve import SolveStats, solve
+from refnode.ode.solution import SolveStats
+from refnode.ode.solve import solve
 
 TS = np.array([0.2, 0.5, 1.1, 1.7])
 A = np.array([[0.1, -1.0], [0.8, -0.2]])
