@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.trace import plain
-from refnode.autodiff.transforms import is_differentiable, pullback
+from refnode.autodiff.arguments import is_differentiable
+from refnode.autodiff.surface import plain
+from refnode.autodiff.transforms import pullback
 from refnode.tree import Tree, leaves, tree_map
 
 

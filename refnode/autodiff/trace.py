@@ -12,27 +12,26 @@ Changing arrays in place. The nodes never change. A `Traced` is a handle to a no
 node: whoever used x before keeps the old one. A `View` looks through to the array that it was taken from, in both directions, as in NumPy.
 Constants are copied when they are used, if they can be changed.
 
-The verbs: `record`, `call` (NumPy's dispatch ends here), `plain` (the number below all levels), `lift` (object arrays).
+The verbs: `record`, `call` (NumPy's dispatch ends here), `lift` (object arrays), `plain` (the number below all levels; in surface.py).
 """
 
 from __future__ import annotations
 
 import itertools
 import operator
-import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from refnode.autodiff.formulas.linalg import LINALG
+from refnode.autodiff.formulas.primitives import Refused, assign, pile
+from refnode.autodiff.formulas.special import special_rule
+from refnode.autodiff.formulas.structure import REARRANGEMENTS, places
 from refnode.autodiff.lowerings import CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES
+from refnode.autodiff.messages import name_of, refuse
 from refnode.autodiff.rules import ELEMENTWISE, RULES
-from refnode.autodiff.rules.linalg import LINALG
-from refnode.autodiff.rules.primitives import Refused, assign, cast, pile
-from refnode.autodiff.rules.special import special_rule
-from refnode.autodiff.rules.structure import REARRANGEMENTS, places
-from refnode.errors import TraceError
+from refnode.autodiff.surface import ArrayLike, plain
 from refnode.tree import leaves
 
 _numbers = itertools.count()
@@ -74,7 +73,7 @@ def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Trace
             else:
                 kept_x = Traced(node, False)
         else:
-            kept_x = snapshot(x) if type(x) in CHANGEABLE else x
+            kept_x = snapshot(x) if type(x) in LOOKED_AT else x
         below.append(x)
         kept.append(kept_x)
     rule = ELEMENTWISE.get(func) or RULES[func]
@@ -202,16 +201,7 @@ def lift(array: np.ndarray) -> Any:
     return pile(0, *rows)
 
 
-def plain(x: Any) -> Any:
-    """The number, array, or container of them below all levels."""
-    while isinstance(x, Traced):
-        x = x.node.value
-    if isinstance(x, (list, tuple)) and any(isinstance(child, (Traced, list, tuple)) for child in x):
-        return list(map(plain, x)) if isinstance(x, list) else tuple(map(plain, x))
-    return x
-
-
-class Traced:
+class Traced(ArrayLike):
     """A value that is being differentiated. It behaves as the NumPy array that it stands for, or it refuses and says what to write.
 
     owned: whether the function that is differentiated made the array itself, and so may change it; its arguments are read-only.
@@ -236,94 +226,6 @@ class Traced:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call(func, args, kwargs)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        """np.array(y), np.asarray(y), and y as a row of np.array([x, y]): an object array of the entries, which `lift` recognizes.
-
-        np.asarray(y) shares y's memory; this cannot, so from then on neither can be changed in place.
-        """
-        if dtype is not None and np.dtype(dtype).kind != "O":
-            self._no_number()
-        entries = np.empty(self.shape, object)
-        for i in range(len(self) if self.shape else 0):
-            entries[i] = self[i] if self.ndim == 1 else self[i].__array__(copy=True)
-        if not self.shape:
-            entries[()] = self
-        elif copy is not True:
-            self.freeze()
-            entries.flags.writeable = False
-        return entries
-
-    def __array_namespace__(self, *, api_version: Any = None) -> Any:
-        return np
-
-    # what NumPy's attributes and Python's protocols tell about the plain value
-
-    shape = property(lambda self: getattr(plain(self), "shape", ()))
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape)))
-    dtype = property(lambda self: getattr(plain(self), "dtype", np.dtype(np.float64)))
-    real = property(lambda self: self)
-    imag = property(lambda self: np.zeros(self.shape, self.dtype)[()])
-    T = property(lambda self: np.transpose(self))
-    mT = property(lambda self: np.swapaxes(self, -1, -2))
-    flat = property(lambda self: iter(np.ravel(self)))
-
-    def __len__(self) -> int:
-        return len(plain(self))
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self) -> bool:
-        return bool(plain(self))
-
-    def __repr__(self) -> str:
-        return f"Traced({plain(self)!r})"
-
-    def __format__(self, spec: str) -> str:
-        return format(plain(self), spec) if spec else repr(self)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def _no_number(self, *_: Any) -> NoReturn:
-        refuse("a traced value cannot become a Python number; use NumPy's functions (np.sin, not math.sin), and collect "
-               "results with np.array([...]), np.stack or np.zeros_like(z), not in np.zeros(n) or np.empty(n)")
-
-    __float__ = __int__ = __index__ = __complex__ = item = tolist = _no_number
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise MissingAttribute(f"a traced value has no .{name}{here()}; write it with NumPy's functions, or give f its own f.pullback.")
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return plain(lifted(other)) // plain(self)
-
-    def conj(self) -> Any:
-        return np.conjugate(self)
-
-    def __copy__(self) -> Any:
-        return np.copy(self)
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return np.copy(self)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        refuse("a traced value cannot be pickled; save values outside of the function that is differentiated")
-
-    def astype(self, dtype: Any, **_: Any) -> Any:
-        return cast(self, np.dtype(dtype)) if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
-
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
-
-    def flatten(self, order: str = "C") -> Any:
-        return np.copy(np.ravel(self, order))
-
     def __getitem__(self, index: Any) -> Any:
         return record(operator.getitem, (self, plain(index)), {})
 
@@ -339,15 +241,6 @@ class Traced:
 
     def write(self, new: Traced) -> None:
         self.node = new.node
-
-    def freeze(self) -> None:
-        self.owned = False
-
-    def fill(self, value: Any) -> None:
-        self[...] = value
-
-    def sort(self, axis: int = -1) -> None:
-        self[...] = np.sort(self, axis)
 
     def _in_place(self, operation: Callable[..., Any], other: Any) -> Any:
         """x += y: on an array it changes the array, for all who hold it; on a number it makes a new one, as in Python."""
@@ -368,14 +261,14 @@ class View(Traced):
         self.seen = parent.node
 
     @property
-    def owned(self) -> bool:  # type: ignore[override]
+    def owned(self) -> bool:
         return self.parent.owned and self.func not in (np.broadcast_to, np.diagonal)  # those are read-only in NumPy, too
 
     def freeze(self) -> None:
         self.parent.freeze()
 
     @property
-    def node(self) -> Node:  # type: ignore[override]
+    def node(self) -> Node:
         if self.parent.node is not self.seen:
             self.seen = self.parent.node
             self.own = record(self.func, (Traced(self.seen, False), *self.args), self.kwargs).node
@@ -390,6 +283,7 @@ class View(Traced):
 
 VIEWS = {operator.getitem, np.reshape, np.transpose, np.broadcast_to, np.flip, *REARRANGEMENTS}  # as far as the results share memory
 CHANGEABLE = {np.ndarray, tuple, list}
+LOOKED_AT = CHANGEABLE | {complex, np.complex64, np.complex128}  # among constants
 
 
 def shares(value: Any, source: Any) -> bool:
@@ -400,6 +294,8 @@ def shares(value: Any, source: Any) -> bool:
 
 def snapshot(x: Any) -> Any:
     """A constant, as it is now: f may go on to change a plain array that it has used. A lower level's value, without the right to change it."""
+    if isinstance(x, complex) or (type(x) in LOOKED_AT and getattr(x, "dtype", None) in (np.complex64, np.complex128)):
+        refuse("complex values are not differentiated; compute with the real and imaginary parts apart")
     if type(x) is np.ndarray:
         return x.copy(order="K") if x.flags.writeable else x
     if isinstance(x, Traced):
@@ -408,7 +304,6 @@ def snapshot(x: Any) -> Any:
 
 
 def _operators() -> None:
-    """Python's operators, and methods for the elementwise functions (object arrays call those) and for what arrays have methods for."""
     for function in (operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul, operator.mod):
         name = function.__name__
         setattr(Traced, f"__{name}__", lambda self, other, function=function: _binary(function, self, other))
@@ -419,11 +314,6 @@ def _operators() -> None:
     for function in (operator.neg, operator.abs):
         setattr(Traced, f"__{function.__name__}__", lambda self, function=function: record(function, (self,), {}))
     Traced.__pos__ = lambda self: record(np.positive, (self,), {})
-    for function in (*ELEMENTWISE, np.sum, np.mean, np.max, np.min, np.prod, np.var, np.std, np.cumsum, np.cumprod, np.dot, np.ravel, np.squeeze,
-                     np.swapaxes, np.trace, np.diagonal, np.repeat, np.clip, np.take, np.copy, np.round, np.argmax, np.argmin, np.argsort, np.any,
-                     np.all, np.nonzero, np.searchsorted, np.floor, np.ceil, np.rint, np.trunc, np.sign, np.logical_not):
-        if getattr(function, "__module__", "numpy") == "numpy" and not hasattr(Traced, function.__name__):
-            setattr(Traced, function.__name__, lambda self, *args, function=function, **kwargs: function(self, *args, **kwargs))
 
 
 def _binary(function: Any, a: Any, b: Any) -> Any:
@@ -436,57 +326,6 @@ def _binary(function: Any, a: Any, b: Any) -> Any:
 
 def lifted(x: Any) -> Any:
     return lift(x) if type(x) is np.ndarray and x.dtype == object else x
-
-
-class MissingAttribute(TraceError, AttributeError):
-    """For hasattr and getattr with a default."""
-
-
-def refuse(sentence: str) -> NoReturn:
-    raise TraceError(f"{sentence}{here()}.")
-
-
-def here() -> str:
-    """ (file.py:12): the innermost line of the user's; empty where there is none."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame):
-        frame = frame.f_back
-    return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})" if frame is not None else ""
-
-
-def is_users(frame: FrameType) -> bool:
-    package, _, rest = frame.f_globals.get("__name__", "").partition(".")
-    if package == "refnode":
-        return not rest.startswith(("autodiff", "gradients", "ode", "tree"))
-    return package not in ("numpy", "scipy") and package not in sys.stdlib_module_names
-
-
-def explained(error: Exception) -> Exception:
-    """The TraceError behind an exception of f, if there is one: NumPy wraps ours, and others complain of our type or of object arrays."""
-    if isinstance(error.__cause__, TraceError):
-        return error.__cause__
-    sentence, traceback, place = str(error), error.__traceback__, ""
-    if not isinstance(error, (TypeError, ValueError)) or not any(mark in sentence for mark in OBJECT_MARKS):
-        return error
-    while traceback is not None:
-        if is_users(traceback.tb_frame):
-            place = f" ({traceback.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno})"
-        traceback = traceback.tb_next
-    return TraceError(f"{sentence.rstrip('.')}{place}; a traced value, or an object array of them as np.array([...]) and np.asarray(z) make, was "
-                      "given to something that is not NumPy's own array code: use NumPy's functions, np.stack instead of np.array, and "
-                      "np.logaddexp.reduce instead of logsumexp.")
-
-
-OBJECT_MARKS = ("Traced", "not supported for the input types", "loop of ufunc does not support", "object arrays are not supported",
-                "unsupported data types in input", "holds references", "dtype('O')")
-
-
-def name_of(func: Any) -> str:
-    module = (getattr(func, "__module__", None) or "numpy").replace("numpy", "np")
-    name = getattr(func, "__name__", str(func))
-    if name in ("reduce", "accumulate"):
-        return f"np.{func.__self__.__name__}.{name}"
-    return f"{module}.{name}" if not isinstance(func, np.ufunc) else name if getattr(np, name, None) is not func else f"np.{name}"
 
 
 _operators()

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from refnode.autodiff.arguments import as_output, checked_cotangent, chosen_arguments, finished_cotangent, handed_out, is_differentiable, promoted
+from refnode.autodiff.formulas.primitives import cast, sum_to
+from refnode.autodiff.messages import explained
 from refnode.autodiff.rules import ELEMENTWISE, RULES
-from refnode.autodiff.rules.primitives import cast, sum_to
-from refnode.autodiff.trace import Level, Node, Traced, explained, here, innermost, lift, lifted, plain, snapshot
+from refnode.autodiff.surface import plain
+from refnode.autodiff.trace import Level, Node, Traced, innermost, lifted, snapshot
 from refnode.errors import TraceError
-from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, rebuild, tree_map
+from refnode.tree import Raveler, Tree, is_container, leaves, rebuild, tree_map
 
 
 def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree = None) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
@@ -50,8 +53,8 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     chosen = range(len(args)) if argnums is None else chosen_arguments(args, argnums)
     try:
         output = f(*(tree_map(traced, arg) if i in chosen else arg for i, arg in enumerate(args)))
-        output = tree_map(_as_array, output) if like is None else conform(output, like)
-        value = tree_map(lambda leaf: _handed_out(leaf.node.value) if _belongs(leaf, level) else leaf, output)
+        output = tree_map(as_output, output) if like is None else conform(output, like)
+        value = tree_map(lambda leaf: handed_out(leaf.node.value) if _belongs(leaf, level) else leaf, output)
         roots = [leaf.node if _belongs(leaf, level) else None for leaf in leaves(output)]
     except TraceError:
         raise
@@ -65,11 +68,11 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
 
     def back(g: Tree) -> tuple[Any, ...]:
         cotangents: dict[Node, Any] = {}
-        for root, gi in zip(roots, leaves(_checked(g, value)), strict=True):
+        for root, gi in zip(roots, leaves(checked_cotangent(g, value)), strict=True):
             if root is not None:
                 cotangents[root] = cotangents[root] + gi if root in cotangents else gi
         sweep(cotangents)
-        found = iter(None if node is None else _finished(cotangents.get(node), leaf) for leaf, node in inputs)
+        found = iter(None if node is None else finished_cotangent(cotangents.get(node), leaf) for leaf, node in inputs)
         return tuple(tree_map(lambda _: next(found), arg) if i in chosen else None for i, arg in enumerate(args))
 
     return value, back
@@ -237,7 +240,7 @@ def conform(output: Tree, like: Tree) -> Tree:
         output = np.array(output, dtype=object)
     if output is None:
         raise TypeError(f"f returned None; it must return dz/dt with the state's shape {np.shape(plain(like))}.")
-    output = _as_array(output)
+    output = as_output(output)
     shape, dtype = np.shape(plain(like)), getattr(plain(like), "dtype", np.dtype(np.float64))
     if np.shape(plain(output)) != shape:
         raise ValueError(f"f returned shape {np.shape(plain(output))} where the state has shape {shape}; nothing is broadcast.")
@@ -269,77 +272,5 @@ def _padded(arg: Tree, cotangent: Tree) -> list[Any]:
     return [c for child, its in pairs for c in _padded(child, its)]
 
 
-def is_differentiable(leaf: Any) -> bool:
-    """Floating-point numbers and arrays are; everything else is static. Complex and unusual floating types are refused."""
-    if isinstance(leaf, (float, Traced)):
-        return True
-    dtype = getattr(leaf, "dtype", None)
-    if isinstance(leaf, np.ma.MaskedArray):
-        raise TypeError("masked arrays cannot be differentiated; fill or compress the array first.")
-    if dtype in (np.float64, np.float32):
-        return isinstance(leaf, (np.ndarray, np.generic))
-    if isinstance(leaf, complex) or (isinstance(leaf, (np.ndarray, np.generic)) and dtype.kind in "fcO"):  # type: ignore[union-attr]
-        raise TypeError(f"a value of type {dtype or 'complex'} cannot be differentiated; use float64 or float32 (real and imaginary part apart).")
-    return False
-
-
-def promoted(args: tuple[Any, ...], argnums: Any) -> tuple[Any, ...]:
-    """args with integers, alone or in an array, as float64 in the chosen ones; inside a tree integers are static."""
-    def promote(leaf: Any) -> Any:
-        if isinstance(leaf, (int, np.integer)) and not isinstance(leaf, bool):
-            return float(leaf)
-        return leaf.astype(np.float64) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iu" else leaf
-
-    wanted = chosen_arguments(args, argnums)
-    return tuple(promote(arg) if i in wanted and not is_container(arg) else arg for i, arg in enumerate(args))
-
-
-def chosen_arguments(args: tuple[Any, ...], argnums: Any) -> list[int]:
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for i in chosen:
-        if not isinstance(i, int) or not -len(args) <= i < len(args):
-            raise ValueError(f"argnums names argument {i!r}, but the function was called with {len(args)} positional arguments.")
-    return [i % len(args) for i in chosen]
-
-
-def _handed_out(value: Any) -> Any:
-    """A value that the caller may change without changing what the reverse pass will read."""
-    return Traced(value.node, value.owned) if isinstance(value, Traced) else value.copy() if isinstance(value, np.ndarray) else value
-
-
 def _belongs(x: Any, level: Level) -> bool:
     return isinstance(x, Traced) and x.node.level is level
-
-
-def _as_array(leaf: Any) -> Any:
-    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
-        return lift(leaf)
-    if isinstance(leaf, (int, bool)):
-        return float(leaf)
-    if isinstance(leaf, (Traced, float, np.ndarray, np.generic)):
-        return leaf
-    raise TraceError(f"the function returned a {type(leaf).__name__}, which has no derivative{here()}; return numbers or arrays.")
-
-
-def _checked(g: Tree, value: Tree) -> Tree:
-    """A cotangent with exactly the structure and shapes of the value."""
-    def check(leaf: Any, gi: Any) -> Any:
-        gi = lift(gi) if isinstance(gi, np.ndarray) and gi.dtype == object else gi
-        gi = gi if isinstance(gi, Traced) else np.asarray(gi, getattr(leaf, "dtype", np.float64))
-        if gi.shape != np.shape(plain(leaf)):
-            raise ValueError(f"the cotangent has shape {gi.shape} where the value has shape {np.shape(plain(leaf))}.")
-        return gi
-    if is_container(value):
-        check_same_structure(value, g)
-    return tree_map(check, value, g)
-
-
-def _finished(g: Any, leaf: Any) -> Any:
-    """An input's cotangent in its own dtype; exact zeros for an input that was not used."""
-    value = plain(leaf)
-    dtype = getattr(value, "dtype", np.float64)
-    if g is None:
-        return np.zeros(np.shape(value), dtype) if isinstance(value, np.ndarray) else np.zeros((), dtype)[()]
-    if isinstance(g, Traced):
-        return g if g.dtype == dtype else cast(g, dtype)
-    return np.array(g, dtype) if isinstance(value, np.ndarray) else np.asarray(g, dtype)[()]

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 import scipy.special as sp
 
-from refnode.autodiff.rules import primitives as p
+from refnode.autodiff.formulas import primitives as p
 
 rng = np.random.default_rng(20)
 

@@ -7,10 +7,10 @@ from autograd import make_vjp as autograd_vjp
 from autograd import numpy as anp
 from autograd.scipy import special as asp
 
+from refnode.autodiff.formulas.special import SPECIAL
 from refnode.autodiff.lowerings import CANONICAL, LOWERED
+from refnode.autodiff.messages import name_of
 from refnode.autodiff.rules import ELEMENTWISE, RULES
-from refnode.autodiff.rules.special import SPECIAL
-from refnode.autodiff.trace import name_of
 from refnode.autodiff.transforms import differentiable, pullback
 from refnode.tree import leaves, rebuild, tree_map
 from tests.autodiff.examples import EXAMPLES, SPECIAL_EXAMPLES, Static

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.primitives import nonzero
+from refnode.autodiff.formulas.primitives import nonzero
 
 LN2, LN10, PI = float(np.log(2.0)), float(np.log(10.0)), float(np.pi)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.primitives import Refused, join, pile, scatter
+from refnode.autodiff.formulas.primitives import Refused, join, pile, scatter
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:

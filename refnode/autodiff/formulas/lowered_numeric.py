@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.primitives import Refused, count, det_sign, eigenvalues, eigenvectors, euclidean, log_det
+from refnode.autodiff.formulas.primitives import Refused, count, det_sign, eigenvalues, eigenvectors, euclidean, log_det
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:

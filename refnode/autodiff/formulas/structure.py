@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.primitives import assign, cast, count, is_basic, join, pile, scatter, sum_to
+from refnode.autodiff.formulas.primitives import assign, cast, count, is_basic, join, pile, scatter, sum_to
 
 
 def like_reduced(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.lowerings.numeric import NUMERIC, check_lower
-from refnode.autodiff.lowerings.shapes import SHAPES
-from refnode.autodiff.rules.primitives import Refused, det_sign
+from refnode.autodiff.formulas.lowered_numeric import NUMERIC, check_lower
+from refnode.autodiff.formulas.lowered_shapes import SHAPES
+from refnode.autodiff.formulas.primitives import Refused, det_sign
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.elementwise import LN10, PI
-from refnode.autodiff.rules.primitives import nonzero
+from refnode.autodiff.formulas.elementwise import LN10, PI
+from refnode.autodiff.formulas.primitives import nonzero
 
 ROOT_PI, ROOT_2PI = PI**0.5, (2 * PI) ** 0.5
 

@@ -29,10 +29,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from refnode.autodiff.rules.elementwise import ELEMENTWISE
-from refnode.autodiff.rules.linalg import LINALG
-from refnode.autodiff.rules.structure import STRUCTURE
+from refnode.autodiff.formulas.elementwise import ELEMENTWISE as ELEMENTWISE
+from refnode.autodiff.formulas.linalg import LINALG
+from refnode.autodiff.formulas.structure import STRUCTURE
 
 RULES: dict[Any, Any] = {**STRUCTURE, **LINALG}
-
-__all__ = ["ELEMENTWISE", "RULES"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.rules.primitives import eigenvalues, eigenvectors, euclidean, log_det, nonzero, sum_to
-from refnode.autodiff.rules.primitives import transposed as T
-from refnode.autodiff.rules.structure import like_reduced
+from refnode.autodiff.formulas.primitives import eigenvalues, eigenvectors, euclidean, log_det, nonzero, sum_to
+from refnode.autodiff.formulas.primitives import transposed as T
+from refnode.autodiff.formulas.structure import like_reduced
 
 
 def matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
