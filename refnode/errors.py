@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 
@@ -16,7 +17,7 @@ class SolverError(RuntimeError):
     t, h:     where it stopped, and the step that was tried there (floats, in the units of time of f)
     z:        the last accepted state, a tree like z0
     stats:    `SolveStats`: evaluations and steps up to there
-    partial:  (ts, zs) with the observations that were reached: they are right, the rest was never computed
+    partial:  (ts, zs) with the observations that were reached, as accurate as those of a finished solve; the rest was never computed
     """
 
     def __init__(self, message: str, *, t: float, h: float, z: Any = None, stats: Any = None, partial: Any = None):
@@ -45,3 +46,13 @@ class ReconstructionError(SolverError):
 
 class ReconstructionWarning(UserWarning):
     """The adjoint's backward solve came back more than 100 tolerances away from the stored states."""
+
+
+def here() -> str:
+    """ (file.py:12): the innermost line outside refnode and NumPy; empty where there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith(("refnode.", "numpy", "scipy")):
+            return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.errors import TraceError
+from refnode.errors import TraceError, here
 
 Tree = Any
 
@@ -178,7 +178,7 @@ def _conform(x: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.n
         return x
     if type(x) is not np.ndarray:
         if is_traced(x) or (is_container(x) and any(map(is_traced, leaves(x)))):
-            raise TraceError(f"{what} returned a value that is being differentiated although its arguments are not: "
+            raise TraceError(f"{what} returned a value that is being differentiated although its arguments are not{here()}: "
                              "it uses a traced value of an enclosing function; pass that value in theta.")
         if x is None:
             raise TypeError(f"{what} returned None; it must return dz/dt with the state's shape {shape}.")

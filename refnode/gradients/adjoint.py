@@ -95,6 +95,7 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
                 z_back, a, integral = adjoint(z, add(a, dLdz), f, t[i - 1], t[i], theta, **keywords)
             backward.check_reconstruction(z_back, i - 1)
             dLdtheta = add(dLdtheta, integral)
+        backward.warn()
         dLdt[0] = -dot(a, backward.evaluate(f, at(zs, 0), t[0], theta))
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), dLdtheta
 

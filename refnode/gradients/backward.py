@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,6 +49,7 @@ class BackwardSolver:
         self.largest = max((float(np.abs(leaf).max(initial=0.0)) for leaf in leaves(self.stored)), default=0.0)
         self.rtol, self.atol = (spread(forward.get(name, default), self.way) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
         self.stats = stats
+        self.worst = (0.0, 0)
         stats.backward.next_h = None
 
         unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
@@ -72,8 +74,8 @@ class BackwardSolver:
         try:
             yield {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
         except SolverError as error:
-            error.add_note(f"This happened in the adjoint's backward solve from ts[{i}] = {plain(self.times[i])} to ts[{i - 1}] = "
-                           f"{plain(self.times[i - 1])}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta).")
+            error.add_note(f"This happened in the adjoint's backward solve from ts[{i}] = {plain(self.times[i]):.6g} to ts[{i - 1}] = "
+                           f"{plain(self.times[i - 1]):.6g}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta).")
             raise
         self.stats.backward.nvjp += self.stats.backward.nfe - before
 
@@ -82,19 +84,33 @@ class BackwardSolver:
         return conform(f(z, t, theta), z)
 
     def check_reconstruction(self, z_back: Tree, i: int) -> None:
-        """What z came back to, against the stored state, in units of the tolerance. (S71)"""
+        """What z came back to, against the stored state, in units of the tolerance (S71); an error where it is far away."""
         stored = self.way.ravel(at(self.stored, i))
         found = self.way.ravel(tree_map(lambda x: np.asarray(plain(x)), z_back))
         norm = norm_over(self.way.parts)
         ratio = error_ratio(found - stored, stored, stored, self.rtol, self.atol, norm)
-        self.stats.reconstruction_error = ratio if math.isnan(self.stats.reconstruction_error) else max(self.stats.reconstruction_error, ratio)
-        t = plain(self.times[i])
-        found_there = f"the state at ts[{i}] = {t} came back {ratio:.3g} tolerances away from the stored one"
+        self.worst = max(self.worst, (ratio, i), key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])
+        self.stats.reconstruction_error = float(np.fmax(self.stats.reconstruction_error, ratio))
         if not norm(found - stored) <= REFUSE_ABOVE * self.largest:
-            raise ReconstructionError(f"{found_there}, and no digit of the gradient can be trusted: {REMEDY}.", t=t, h=0.0,
-                                      z=at(self.stored, i), stats=self.stats)
+            message = f"{self._found(ratio, i)}, more than {REFUSE_ABOVE:.0%} of max |z|, and the gradient cannot be trusted: {REMEDY}."
+            raise ReconstructionError(message, t=plain(self.times[i]), h=0.0, z=at(self.stored, i), stats=self.stats)
+
+    def warn(self) -> None:
+        """One warning for the whole backward pass, at the worst of its observations."""
+        ratio, i = self.worst
         if ratio > WARN_ABOVE:
-            warnings.warn(f"{found_there}: {REMEDY}.", ReconstructionWarning, stacklevel=4)
+            warnings.warn(f"{self._found(ratio, i)}: {REMEDY}.", ReconstructionWarning, stacklevel=_users_stacklevel())
+
+    def _found(self, ratio: float, i: int) -> str:
+        return f"the state at ts[{i}] = {plain(self.times[i]):.6g} came back {ratio:.3g} tolerances away from the stored one"
+
+
+def _users_stacklevel() -> int:
+    """How far up the first frame outside refnode is, as `warnings.warn` counts in the function that calls this one."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("refnode."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def seminorm(way: Raveler) -> Norm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,15 @@ from refnode.autodiff.trace import Traced
 from refnode.errors import TraceError
 from refnode.gradients import adjoint
 from refnode.gradients.algebra import last
+from refnode.gradients.backward import OWN
 from refnode.ode import solve as forward
 from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
 
 GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
+
+
+FORWARD = tuple(name for name in inspect.signature(forward.solve).parameters if name not in ("f", "z0", "ts", "theta", "dense", "throw", "stats"))
 
 
 def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradient: str = "adjoint", **solver: Any) -> Tree:
@@ -33,8 +38,11 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
     Raises ValueError, TypeError and TraceError for wrong arguments, `SolverError` (with the part that is right) for a failed solve.
     Paper: eq. (2), Figure 2. Statement: S3, S13, S21
     """
+    if callable(z0) and not callable(f):
+        raise TypeError("odeint is called as odeint(f, z0, ts, theta), and ODESolve as ODESolve(z0, f, t0, t1, theta); exchange the first two.")
     if gradient not in GRADIENTS:
         raise ValueError(f"there is no gradient method {gradient!r}; the methods are {', '.join(GRADIENTS)}.")
+    check_keywords(solver, (*FORWARD, *OWN, "gradient", "stats"))
     return GRADIENTS[gradient](f, z0, ts, theta, **solver)
 
 
@@ -53,4 +61,17 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: 
     """
     if any(isinstance(leaf, Traced) for leaf in leaves((z0, ts, theta))):
         raise TraceError("rn.solve is not differentiable; use rn.odeint or rn.ODESolve.")
+    check_keywords(solver | {"stats": stats}, (*FORWARD, "dense", "throw", "stats"))
     return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver)
+
+
+def check_keywords(given: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Each keyword is one that exists; a near miss is named."""
+    for name in given:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"the arguments are {', '.join(known)}."))
+    if not isinstance(given.get("stats"), (Stats, type(None))):
+        raise TypeError(f"stats must be a Stats object that is to be filled, stats=rn.Stats(), not {given['stats']!r}.")

@@ -39,7 +39,7 @@ class Stats:
     reconstruction_error: float = math.nan
 
 
-@dataclass
+@dataclass(repr=False)
 class Solution:
     """What `solve` returns.
 
@@ -55,8 +55,12 @@ class Solution:
     status: int
     message: str
     t_steps: np.ndarray
-    _way: Raveler = field(repr=False)
-    _steps: list[Step] | None = field(repr=False)
+    _way: Raveler
+    _steps: list[Step] | None
+
+    def __repr__(self) -> str:
+        return (f"Solution(status={self.status}, {len(self.ts)} observations on [{self.ts[0]:.6g}, {self.ts[-1]:.6g}], "
+                f"{len(self.t_steps) - 1} steps, nfe={self.stats.nfe}: {self.message})")
 
     def __call__(self, t: Any) -> Tree:
         """z(t) from the interpolant of the step that t lies in: t a number or an array of times that the steps cover. Needs dense=True."""

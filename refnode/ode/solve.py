@@ -147,11 +147,11 @@ def _fixed_steps(f: Evaluate, z: np.ndarray, t: float, grid: list[float], tablea
     method = tableau.cast(z.dtype)
     K = np.empty((len(method.b), z.size), z.dtype)
     for i, t1 in enumerate(grid):
-        if method.fsal and i > 0:
-            K[0] = K[-1]
-        else:
-            f(z, t, K[0])
         with np.errstate(over="ignore", invalid="ignore"):
+            if method.fsal and i > 0:
+                K[0] = K[-1]
+            else:
+                f(z, t, K[0])
             z1, _ = rk_step(f, z, t, t1, K, method)
         if not np.all(np.isfinite(z1)):  # every stage counts, those with weight 0 too: 0 NaN is NaN
             raise _Failure(NonFiniteDynamics, f"the step from t = {t} to {t1} ended in NaN or infinity; take smaller steps.", t1 - t)

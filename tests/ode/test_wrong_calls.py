@@ -142,7 +142,8 @@ def test_right_calls_that_look_wrong():
 @pytest.mark.parametrize("setting", [
     {"rtol": np.float32(1e-3)}, {"rtol": 0, "atol": 1e-6}, {"atol": 0}, {"atol": np.float64(1e-6)}, {"rtol": [1e-6, 1e-5]}, {"rtol": np.array(1e-5)},
     {"first_step": np.float64(0.1)}, {"first_step": 1}, {"max_step": math.inf}, {"min_step": 0}, {"max_steps": np.int64(50)}, {"steps": np.int32(5)},
-    {"step_size": 1}, {"norm": lambda x: np.abs(x).max()}, {"norm": lambda x: np.array(0.0)}, {"norm": np.linalg.norm}], ids=str)
+    {"step_size": 1}, {"norm": lambda x: np.abs(x).max()}, {"norm": lambda x: np.array(0.0)}, {"norm": np.linalg.norm}],
+    ids=lambda setting: "-".join(setting))
 def test_numbers_of_every_kind(setting):
     assert solve(f, Z0, TS, **setting).status == 0
 
