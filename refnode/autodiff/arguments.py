@@ -9,18 +9,20 @@ import numpy as np
 from refnode.autodiff.formulas.primitives import cast
 from refnode.autodiff.messages import here
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Traced, innermost, lift
+from refnode.autodiff.trace import Traced, innermost, lifted
 from refnode.errors import TraceError
 from refnode.tree import Tree, check_same_structure, is_container, tree_map
 
 
 def is_differentiable(leaf: Any) -> bool:
     """Floating-point numbers and arrays are; everything else is static. Complex and unusual floating types are refused."""
-    if isinstance(leaf, (float, Traced)):
+    if isinstance(leaf, (float, Traced)) or (type(leaf) is np.ndarray and leaf.dtype.char in "df"):
         return True
     dtype = getattr(leaf, "dtype", None)
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError("masked arrays cannot be differentiated; fill or compress the array first.")
+    if isinstance(leaf, np.ndarray) and type(leaf) not in (np.ndarray, np.memmap):
+        raise TypeError(f"a {type(leaf).__name__} cannot be differentiated, since * may mean something else on it; use np.asarray(x) first.")
     if dtype in (np.float64, np.float32):
         return isinstance(leaf, (np.ndarray, np.generic))
     if isinstance(leaf, complex) or (isinstance(leaf, (np.ndarray, np.generic)) and dtype.kind in "fcO"):  # type: ignore[union-attr]
@@ -53,8 +55,7 @@ def handed_out(value: Any) -> Any:
 
 
 def as_output(leaf: Any) -> Any:
-    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
-        return lift(leaf)
+    leaf = lifted(leaf)
     if isinstance(leaf, (int, bool)):
         return float(leaf)
     if isinstance(leaf, Traced):
@@ -67,10 +68,11 @@ def as_output(leaf: Any) -> Any:
 def checked_cotangent(g: Tree, value: Tree) -> Tree:
     """A cotangent with exactly the structure and shapes of the value."""
     def check(leaf: Any, gi: Any) -> Any:
-        gi = lift(gi) if isinstance(gi, np.ndarray) and gi.dtype == object else gi
+        gi = lifted(gi)
+        shape = getattr(plain(leaf), "shape", ())
         gi = gi if isinstance(gi, Traced) else np.asarray(gi, getattr(leaf, "dtype", np.float64))
-        if gi.shape != np.shape(plain(leaf)):
-            raise ValueError(f"the cotangent has shape {gi.shape} where the value has shape {np.shape(plain(leaf))}.")
+        if gi.shape != shape:
+            raise ValueError(f"the cotangent has shape {gi.shape} where the value has shape {shape}.")
         return gi
     if is_container(value):
         check_same_structure(value, g)
@@ -81,6 +83,8 @@ def finished_cotangent(g: Any, leaf: Any) -> Any:
     """An input's cotangent in its own dtype; exact zeros for an input that was not used."""
     value = plain(leaf)
     dtype = getattr(value, "dtype", np.float64)
+    if type(g) is np.ndarray and type(value) is np.ndarray:
+        return np.array(g, dtype)
     if g is None:
         return np.zeros(np.shape(value), dtype) if isinstance(value, np.ndarray) else np.zeros((), dtype)[()]
     if isinstance(g, Traced):

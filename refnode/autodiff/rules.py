@@ -6,8 +6,8 @@ A line of `ELEMENTWISE` or `RULES` gives, for one NumPy function, the vector-Jac
 
 where y = function(*args, **kwargs) and g is the cotangent of y. The formulas are written in NumPy and are themselves traced, so that higher
 derivatives need nothing more. A formula never asks what is traced and never branches on values; it may branch on shapes and on
-static arguments. In the place of a formula, None says that the derivative is zero, and a string that there is none, and why; the same
-for arguments beyond the tuple's end. A single function instead of the tuple serves any position: it is called with the position first.
+static arguments. In the place of a formula, None says that the derivative is zero, and a string that there is none, and why.
+Arguments beyond the tuple's end are static. A single function instead of the tuple serves any position: it is called with the position first.
 The cotangents of ELEMENTWISE rules are summed to the argument's shape by the engine.
 
 A formula receives the arguments in the canonical form that `lowerings` gives them.

@@ -73,14 +73,13 @@ def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Trace
             else:
                 kept_x = Traced(node, False)
         else:
-            kept_x = snapshot(x) if type(x) in LOOKED_AT else x
+            kept_x = x if type(x) in NUMBERS else snapshot(x)
         below.append(x)
         kept.append(kept_x)
-    rule = ELEMENTWISE.get(func) or RULES[func]
-    if type(rule) is tuple:
+    if func in PARTIAL:
         for position, _ in parents:
-            if position >= len(rule) or type(rule[position]) is str:
-                refuse(rule[position] if position < len(rule) else f"{name_of(func)} is not differentiated in its argument {position + 1}")
+            if type(why := PARTIAL[func][position]) is str:
+                refuse(why)
     value = func(*below, **kwargs)
     node = Node(value, level, func, kept, kwargs, parents)
     if func in VIEWS and shares(value, below[0]):
@@ -126,6 +125,8 @@ def call(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         rule = special_rule(func)
         if rule is not None:
             ELEMENTWISE[func] = rule
+            if str in map(type, rule):
+                PARTIAL[func] = rule
     if func in ELEMENTWISE or func in RULES:
         if kwargs and (isinstance(func, np.ufunc) or any(isinstance(x, Traced) for x in kwargs.values())):
             refuse(f"{name_of(func)} is not differentiated with the keywords {', '.join(kwargs)}; leave them out")
@@ -281,9 +282,10 @@ class View(Traced):
         self.parent.write(np.reshape(whole, shape))
 
 
+PARTIAL = {func: rule for func, rule in RULES.items() if type(rule) is tuple and str in map(type, rule)}  # not differentiated in some arguments
 VIEWS = {operator.getitem, np.reshape, np.transpose, np.broadcast_to, np.flip, *REARRANGEMENTS}  # as far as the results share memory
-CHANGEABLE = {np.ndarray, tuple, list}
-LOOKED_AT = CHANGEABLE | {complex, np.complex64, np.complex128}  # among constants
+NUMBERS = {int, float, np.float64, slice}
+COMPLEX = {complex, np.complex64, np.complex128}
 
 
 def shares(value: Any, source: Any) -> bool:
@@ -294,13 +296,15 @@ def shares(value: Any, source: Any) -> bool:
 
 def snapshot(x: Any) -> Any:
     """A constant, as it is now: f may go on to change a plain array that it has used. A lower level's value, without the right to change it."""
-    if isinstance(x, complex) or (type(x) in LOOKED_AT and getattr(x, "dtype", None) in (np.complex64, np.complex128)):
-        refuse("complex values are not differentiated; compute with the real and imaginary parts apart")
-    if type(x) is np.ndarray:
+    if type(x) is np.ndarray and x.dtype.kind != "c":
         return x.copy(order="K") if x.flags.writeable else x
+    if type(x) in COMPLEX or type(x) is np.ndarray:
+        refuse("complex values are not differentiated; compute with the real and imaginary parts apart")
+    if isinstance(x, np.ndarray) and type(x) is not np.memmap:
+        refuse(f"a {type(x).__name__} may mean something else by * and by its slices than an array does; use np.asarray(x) first")
     if isinstance(x, Traced):
         return Traced(x.node, False)
-    return type(x)(map(snapshot, x)) if type(x) in CHANGEABLE else x
+    return type(x)(map(snapshot, x)) if type(x) in (tuple, list) else x
 
 
 def _operators() -> None:
@@ -317,11 +321,9 @@ def _operators() -> None:
 
 
 def _binary(function: Any, a: Any, b: Any) -> Any:
-    if isinstance(a, (list, tuple)):
-        a = np.array(a, dtype=object)
-    elif isinstance(b, (list, tuple)):
-        b = np.array(b, dtype=object)
-    return record(function, (lifted(a), lifted(b)), {})
+    if type(a) is not Traced or type(b) is not Traced:
+        a, b = (lifted(np.array(x, dtype=object) if isinstance(x, (list, tuple)) else x) for x in (a, b))
+    return record(function, (a, b), {})
 
 
 def lifted(x: Any) -> Any:

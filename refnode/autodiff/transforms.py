@@ -6,6 +6,7 @@ each of these functions can be applied to the result of another.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +46,9 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     inputs: list[tuple[Any, Node | None]] = []
 
     def traced(leaf: Any) -> Any:
-        leaf = snapshot(lifted(leaf))
-        node = Node(leaf, level) if is_differentiable(leaf) else None
+        if isinstance(leaf, np.ndarray) and leaf.dtype == object and any(isinstance(x, Traced) for x in leaf.flat):
+            leaf = lifted(leaf)
+        node = Node(leaf := snapshot(leaf), level) if is_differentiable(leaf) else None
         inputs.append((leaf, node))
         return leaf if node is None else Traced(node, False)
 
@@ -98,7 +100,8 @@ def sweep(cotangents: dict[Node, Any]) -> None:
         if not node.parents:
             continue
         g = cotangents.pop(node, None)
-        for (_, parent), contribution in zip(node.parents, _contributions(node, g), strict=True):
+        contributions = _contributions(node, g) if g is not None else [None] * len(node.parents)
+        for (_, parent), contribution in zip(node.parents, contributions):  # noqa: B905 (as many, and strict costs a tenth of the sweep)
             if contribution is not None:
                 cotangents[parent] = cotangents[parent] + contribution if parent in cotangents else contribution
             uses[parent] -= 1
@@ -107,22 +110,18 @@ def sweep(cotangents: dict[Node, Any]) -> None:
 
 
 def _contributions(node: Node, g: Any) -> list[Any]:
-    """The cotangents of a node's parents, by the rule of the node's function."""
-    if g is None:
-        return [None] * len(node.parents)
+    """The cotangents of a node's parents, by the rule of the node's function; None where the derivative is zero."""
     if node.back is not None:
         return node.back(g)
-    rule = ELEMENTWISE.get(node.func)
-    if rule is not None:
-        found = []
-        for position, parent in node.parents:
-            vjp = rule[position]
-            found.append(None if vjp is None else sum_to(vjp(g, node.value, *node.args, **node.kwargs), getattr(parent.value, "shape", ())))
-        return found
-    rule = RULES[node.func]
+    func, y, args, kwargs, parents = node.func, node.value, node.args, node.kwargs, node.parents
+    elementwise = ELEMENTWISE.get(func)
+    if elementwise is not None:
+        return [None if (vjp := elementwise[position]) is None else sum_to(vjp(g, y, *args, **kwargs), getattr(parent.value, "shape", ()))
+                for position, parent in parents]
+    rule = RULES[func]
     if callable(rule):
-        return [rule(position, g, node.value, *node.args, **node.kwargs) for position, _ in node.parents]
-    return [None if rule[position] is None else rule[position](g, node.value, *node.args, **node.kwargs) for position, _ in node.parents]
+        return [rule(position, g, y, *args, **kwargs) for position, _ in parents]
+    return [None if (vjp := rule[position]) is None else vjp(g, y, *args, **kwargs) for position, _ in parents]
 
 
 def grad(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
@@ -149,6 +148,8 @@ def value_and_grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = Fals
             return value
 
         value, back = pullback(f if not has_aux else value_only, *args, argnums=argnums)
+        if value is None:
+            raise TypeError("grad needs a function with one real value, but it returned None; is its return statement missing?")
         if is_container(value) or np.size(plain(value)) != 1:
             shape = f"{len(value)} entries" if is_container(value) else f"shape {np.shape(plain(value))}"
             raise TypeError(f"grad needs a function with one real value, but it returned {shape}; sum it to a loss, or use jacobian or pullback.")
@@ -224,8 +225,8 @@ def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> C
         flat = Node(_flat(value), level, parents=parents, back=back_flat)
         return _split(Traced(flat, True), value, way)
 
+    functools.update_wrapper(intercepted, f)
     intercepted.pullback = own_pullback  # type: ignore[attr-defined]
-    intercepted.__name__, intercepted.__doc__, intercepted.__wrapped__ = f.__name__, f.__doc__, f  # type: ignore[attr-defined]
     return intercepted
 
 

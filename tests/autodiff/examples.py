@@ -370,6 +370,18 @@ EXAMPLES = {
     ],
     np.divmod: [Call(np.array([3.3, -2.2]), 1.5)],
 }
+EXAMPLES |= {
+    np.linalg.outer: [Call(s(3), s(2))],
+    np.linalg.cross: [Call(s(3), s(3))],
+    np.linalg.tensordot: [Call(s(2, 3), s(3, 2), axes=1)],
+    np.linalg.vecdot: [Call(s(2, 3), s(3)), Call(s(3, 2), s(3, 2), axis=0)],
+    np.linalg.matmul: [Call(s(2, 3), s(3, 2))],
+    np.linalg.vector_norm: [Call(s(3)), Call(s(2, 3), axis=1), Call(s(2, 3)), Call(s(3), ord=1)],
+    np.linalg.matrix_transpose: [Call(s(2, 3))],
+}
+if hasattr(np, "matvec"):
+    EXAMPLES[np.matvec] = [Call(s(2, 3), s(3)), Call(s(4, 1, 2, 3), s(2, 3)), Call(s(2, 3), s(5, 3))]
+    EXAMPLES[np.vecmat] = [Call(s(2), s(2, 3)), Call(s(5, 2), s(2, 3)), Call(s(2), s(5, 2, 3))]
 if hasattr(np, "unstack"):
     EXAMPLES[np.unstack] = [Call(s(2, 3)), Call(s(2, 3), axis=1)]
 

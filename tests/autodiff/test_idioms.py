@@ -607,6 +607,16 @@ def asarray_of_a_view_shares_memory(z, p):
     w = np.asarray(y[0])
     y += 1
     return w * y
+@loud("apart")
+def complex_constant(z, p): return np.abs(z * 1j)
+@loud("np.asarray(x)")
+def matrix_constant(z, p): return z @ np.asmatrix(A)
+@loud("np.asarray(x)")
+def masked_constant(z, p): return z * np.ma.masked_array([1.0, 2.0, 3.0], [True, False, False])
+@loud("np.stack")
+def mean_of_a_list(z, p): return np.mean([z[0], z[1]])
+@loud("np.stack")
+def solve_with_object_array(z, p): return np.linalg.solve(np.array([[z[0], 1.0], [0.0, z[1]]]), np.ones(2))
 @loud("array operations")
 def apply_along_axis(z, p): return np.apply_along_axis(np.sum, 0, p)
 @loud("ellipsis")

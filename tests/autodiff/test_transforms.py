@@ -24,6 +24,28 @@ X = np.array([0.3, -1.2, 0.8])
 M = np.array([[1.0, 0.4, -0.3], [0.2, 1.5, 0.1], [-0.6, 0.3, 0.9]])
 
 
+# ------------------------------------------------------------------------------------------------------ singular points
+
+@pytest.mark.parametrize(("f", "x", "expected"), [
+    (np.max, [1.0, 1.0, 0.0], [0.5, 0.5, 0.0]), (np.min, [2.0, 1.0, 1.0], [0.0, 0.5, 0.5]), (lambda x: np.maximum(x, 1.0), 1.0, 0.5),
+    (lambda x: np.clip(x, 0.0, 1.0), 1.0, 0.5), (np.abs, 0.0, 0.0), (np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
+    (lambda x: np.linalg.norm(x) ** 2, [0.0, 0.0], [0.0, 0.0]),
+    (lambda x: np.hypot(x, 0.0), 0.0, 0.0), (lambda x: np.arctan2(x, 0.0), 0.0, 0.0), (np.prod, [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
+    (np.prod, [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
+    (lambda x: x**2, 0.0, 0.0), (lambda x: x**2.5, 0.0, 0.0), (lambda x: x**1, 0.0, 1.0), (lambda x: x**0, 0.0, 0.0),
+    (lambda p: np.power(0.0, p), 2.0, 0.0),
+    (lambda x: np.sum(x ** np.array([0.0, 1.0, 2.0])), [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]), (np.logaddexp.reduce, [1000.0, 0.0], [1.0, 0.0]),
+    (lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 1.0)), 0.0).sum(), [0.0, 4.0], [0.0, 0.25]),
+    (lambda x: np.fmax(x, 1.0).sum(), [np.nan, 2.0], [0.0, 1.0]),
+    (grad(np.sinc), 0.0, -np.pi**2 / 3), (grad(grad(grad(np.sinc))), 0.0, np.pi**4 / 5),
+    (lambda x: np.nan_to_num(x).sum(), [np.nan, 2.0], [0.0, 1.0]),
+])
+def test_conventions_at_singular_points(f, x, expected):
+    """As the docstring of rules.py has them."""
+    with np.errstate(all="raise", under="ignore"):
+        np.testing.assert_allclose(grad(f)(np.array(x) if isinstance(x, list) else x), expected, rtol=1e-14, atol=0)
+
+
 # -------------------------------------------------------------------------------------------------------------- nesting
 
 def test_no_perturbation_confusion():
@@ -128,6 +150,8 @@ def test_value_and_grad_with_aux():
         grad(lambda x: x)(X)
     with pytest.raises(TypeError, match="one real value"):
         grad(lambda x: (x, x))(X)
+    with pytest.raises(TypeError, match="return statement"):
+        grad(lambda x: None)(X)
 
 
 def test_integers_are_promoted():
@@ -137,7 +161,7 @@ def test_integers_are_promoted():
 
 
 @pytest.mark.parametrize("x", [1j, np.array([1j]), np.float16(1), np.longdouble(1), np.ones(2, np.complex64), np.array([1, "a"], object),
-                               np.ma.masked_array([1.0, 2.0], [True, False])])
+                               np.ma.masked_array([1.0, 2.0], [True, False]), np.ones(2, object), np.asmatrix(np.eye(2))])
 def test_unusual_numbers_are_refused(x):
     with pytest.raises(TypeError) as caught:
         pullback(lambda x: x * 1, x)

@@ -141,3 +141,8 @@ LINALG: dict[Any, Any] = {
     np.linalg.pinv: (pinv_vjp,),
     euclidean: (lambda g, y, x, axis, keepdims: like_reduced(g, x, axis, keepdims) * (x / nonzero(like_reduced(y, x, axis, keepdims))),),
 }
+if hasattr(np, "matvec"):  # NumPy 2.2
+    LINALG[np.matvec] = (lambda g, y, a, x: sum_to(np.expand_dims(g, -1) * np.expand_dims(x, -2), a.shape),
+                         lambda g, y, a, x: sum_to(np.matvec(T(a), g), x.shape))
+    LINALG[np.vecmat] = (lambda g, y, x, a: sum_to(np.matvec(a, g), x.shape),
+                         lambda g, y, x, a: sum_to(np.expand_dims(x, -1) * np.expand_dims(g, -2), a.shape))

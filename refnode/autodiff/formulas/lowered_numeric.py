@@ -146,6 +146,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
                   "write it with np.abs and np.sum")
 
 
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    if axis is None and keepdims:
+        raise Refused("np.linalg.vector_norm over all axes is not differentiated with keepdims; reshape its result")
+    return norm(np.ravel(x), ord, 0) if axis is None else norm(x, ord, axis, keepdims)
+
+
 def slogdet(a: Any) -> Any:
     return type(np.linalg.slogdet(np.eye(1)))(det_sign(a), log_det(a))
 
@@ -209,4 +215,13 @@ NUMERIC: dict[Any, Callable[..., Any]] = {
     np.linalg.eigh: eigh,
     np.linalg.matrix_power: matrix_power,
 }
+NUMERIC.update({  # the array API's names
+    np.linalg.outer: NUMERIC[np.outer],
+    np.linalg.cross: lambda x1, x2, axis=-1: cross(x1, x2, axis=axis),
+    np.linalg.tensordot: lambda x1, x2, axes=2: tensordot(x1, x2, axes),
+    np.linalg.vecdot: lambda x1, x2, axis=-1: np.vecdot(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)),
+    np.linalg.matmul: lambda x1, x2: np.matmul(x1, x2),
+    np.linalg.vector_norm: vector_norm,
+    np.linalg.matrix_transpose: lambda x: np.matrix_transpose(x),
+})
 NUMERIC[np.amax], NUMERIC[np.amin] = NUMERIC[np.max], NUMERIC[np.min]
