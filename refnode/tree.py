@@ -16,40 +16,39 @@ import numpy as np
 from refnode.errors import TraceError, here
 
 Tree = Any
+CONTAINERS = (tuple, list, dict)
 
 
 def leaves(tree: Tree) -> list[Any]:
     """The leaves from left to right; a dict in the order of its keys' insertion."""
-    if not is_container(tree):
+    if not isinstance(tree, CONTAINERS):
         return [] if tree is None else [tree]
     return [leaf for child in _children(tree) for leaf in leaves(child)]
 
 
 def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     """function applied to each leaf of `tree` and to the leaves at the same places of `rest`, which must have its structure."""
-    if tree is None:
-        return None
-    if not is_container(tree):
-        return function(tree, *rest)
+    if not isinstance(tree, CONTAINERS):
+        return None if tree is None else function(tree, *rest)
     for other in rest:
         check_same_structure(tree, other)
     if isinstance(tree, dict):
         return _like_dict(tree, [tree_map(function, tree[key], *(other[key] for other in rest)) for key in tree])
+    if not rest:
+        return _like(tree, [tree_map(function, child) for child in tree])
     return _like(tree, [tree_map(function, *children) for children in zip(tree, *rest, strict=True)])
 
 
 def rebuild(tree: Tree, new_leaves: Iterator[Any]) -> Tree:
     """The structure of `tree` with leaves taken from an iterator, left to right."""
-    if tree is None:
-        return None
-    if not is_container(tree):
-        return next(new_leaves)
+    if not isinstance(tree, CONTAINERS):
+        return None if tree is None else next(new_leaves)
     children = [rebuild(child, new_leaves) for child in _children(tree)]
     return _like_dict(tree, children) if isinstance(tree, dict) else _like(tree, children)
 
 
 def is_container(x: Any) -> bool:
-    return isinstance(x, (tuple, list, dict))
+    return isinstance(x, CONTAINERS)
 
 
 def check_same_structure(tree: Tree, other: Tree) -> None:

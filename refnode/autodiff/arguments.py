@@ -11,7 +11,7 @@ from refnode.autodiff.messages import here
 from refnode.autodiff.surface import plain
 from refnode.autodiff.trace import Traced, innermost, lifted
 from refnode.errors import TraceError
-from refnode.tree import Tree, check_same_structure, is_container, tree_map
+from refnode.tree import Tree, check_same_structure, is_container, leaves, tree_map
 
 
 def is_differentiable(leaf: Any) -> bool:
@@ -31,14 +31,26 @@ def is_differentiable(leaf: Any) -> bool:
 
 
 def promoted(args: tuple[Any, ...], argnums: Any) -> tuple[Any, ...]:
-    """args with integers, alone or in an array, as float64 in the chosen ones; inside a tree integers are static."""
+    """args with integers as float64 in the chosen ones; beside floats, inside a tree, integers are static and stay.
+
+    An argument in which there is nothing to differentiate is a TypeError.
+    """
     def promote(leaf: Any) -> Any:
         if isinstance(leaf, (int, np.integer)) and not isinstance(leaf, bool):
             return float(leaf)
         return leaf.astype(np.float64) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iu" else leaf
 
+    def chosen(i: int, arg: Any) -> Any:
+        arg = tree_map(lifted, arg)
+        if any(map(is_differentiable, leaves(arg))):
+            return arg
+        arg = tree_map(promote, arg)
+        if arg is None or (leaves(arg) and not any(map(is_differentiable, leaves(arg)))):
+            raise TypeError(f"there is nothing to differentiate in argument {i}, {arg!r:.60}; name others in argnums.")
+        return arg
+
     wanted = chosen_arguments(args, argnums)
-    return tuple(promote(arg) if i in wanted and not is_container(arg) else arg for i, arg in enumerate(args))
+    return tuple(chosen(i, arg) if i in wanted else arg for i, arg in enumerate(args))
 
 
 def chosen_arguments(args: tuple[Any, ...], argnums: Any) -> list[int]:

@@ -84,7 +84,10 @@ class ArrayLike:
         return np.floor_divide(other, self)
 
     def astype(self, dtype: Any, **_: Any) -> Any:
-        return cast(self, np.dtype(dtype)) if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
+        wanted = np.dtype(dtype)
+        if wanted.kind == "c":
+            refuse("complex values are not differentiated; compute with the real and imaginary parts apart")
+        return cast(self, wanted) if wanted.kind == "f" else plain(self).astype(wanted)
 
     def reshape(self: Any, *shape: Any, order: Any = "C") -> Any:
         wanted: Any = shape[0] if len(shape) == 1 else shape

@@ -75,7 +75,7 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
                 cotangents[root] = cotangents[root] + gi if root in cotangents else gi
         sweep(cotangents)
         found = iter(None if node is None else finished_cotangent(cotangents.get(node), leaf) for leaf, node in inputs)
-        return tuple(tree_map(lambda _: next(found), arg) if i in chosen else None for i, arg in enumerate(args))
+        return tuple(rebuild(arg, found) if i in chosen else None for i, arg in enumerate(args))
 
     return value, back
 
@@ -130,7 +130,11 @@ def grad(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
     argnums: an int gives one tree, a tuple of ints a tuple of trees. Integers in the arguments named by argnums are promoted to float64.
     """
     both = value_and_grad(f, argnums)
-    return lambda *args: both(*args)[1]
+
+    def gradient(*args: Any) -> Any:
+        return both(*args)[1]
+
+    return gradient
 
 
 def value_and_grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -166,6 +170,7 @@ def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ..
     back is linear in its cotangent, so that its own pullback is the Jacobian times a vector. This costs two pullbacks: about three times
     what a forward mode would.
     """
+    _check_tuples("jvp(f, primals, tangents)", primals, tangents)
     value, back = pullback(f, *primals)
     zero = tree_map(lambda leaf: np.zeros(np.shape(plain(leaf)), getattr(leaf, "dtype", np.float64)), value)
     _, back_of_back = pullback(back, zero)
@@ -192,14 +197,22 @@ def jacobian(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
 
 def hvp(f: Callable[..., Any], args: tuple[Any, ...], vectors: tuple[Any, ...]) -> tuple[Any, ...]:
     """Hessian-vector products of a function with one real value: (sum_j d2f/dargs[i]dargs[j] vectors[j]) for each argument i. Statement: S21"""
+    _check_tuples("hvp(f, args, vectors)", args, vectors)
     args = promoted(args, tuple(range(len(args))))
     gradient = grad(f, tuple(range(len(args))))
     _, back = pullback(gradient, *args)
     return back(tuple(vectors))  # the Hessian is symmetric
 
 
+def _check_tuples(call: str, args: Any, directions: Any) -> None:
+    if not (isinstance(args, (tuple, list)) and isinstance(directions, (tuple, list)) and len(args) == len(directions)):
+        raise TypeError(f"{call} takes two tuples of the same length, with one entry for each argument of f, also where there is only one: (x,).")
+
+
 def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> Callable[..., Any]:
-    """f with its own pullback, intercepted wherever it is called with traced arguments.
+    """f with its own pullback, used wherever it is called with traced arguments, inside other functions too.
+
+    (A mere attribute f.pullback is used where f itself is differentiated or solved; a call inside another function would be traced.)
 
         own_pullback(*args, **kwargs) -> (value, back),  back(g) -> one cotangent tree per positional argument
 

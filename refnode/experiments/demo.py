@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.iterations < 1:
         parser.error("--iterations must be at least 1")
+    if not Path(options.output).absolute().parent.is_dir():
+        parser.error(f"--output {options.output}: there is no such folder")
     from tqdm import tqdm
 
     from refnode.plots import draw_demo

@@ -17,7 +17,7 @@ import numpy as np
 
 from refnode.autodiff.trace import plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
-from refnode.gradients.algebra import add, arrays, at, dot, last, like_argument, negative, zeros_like
+from refnode.gradients.algebra import add, arrays, as_argument, at, dot, last, like_argument, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
 from refnode.ode.solution import Stats
 from refnode.ode.solve import solve
@@ -41,6 +41,7 @@ def adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta: Tre
         minus_a_dfdz, _, minus_a_dfdtheta = vjp(negative(a))
         return dz_dt, minus_a_dfdz, minus_a_dfdtheta
 
+    z1, dLdz1 = as_argument(z1), as_argument(dLdz1)
     s0 = arrays((z1, dLdz1, zeros_like(theta)))
     return last(odeint(aug_dynamics, s0, np.stack([t1, t0]), theta, **solver))
 
@@ -60,6 +61,7 @@ def full_adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta
         minus_a_dfdz, minus_a_dfdt, minus_a_dfdtheta = vjp(negative(a))
         return dz_dt, minus_a_dfdz, minus_a_dfdtheta, minus_a_dfdt
 
+    z1, dLdz1 = as_argument(z1), as_argument(dLdz1)
     dLdt1 = dot(dLdz1, conform(f(z1, t1, theta), z1))
     s0 = arrays((z1, dLdz1, zeros_like(theta), -dLdt1))
     z0, dLdz0, dLdtheta, dLdt0 = last(odeint(aug_dynamics, s0, np.stack([t1, t0]), theta, **solver))
@@ -68,7 +70,8 @@ def full_adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta
 
 def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Tree:
     """zs[i] = z(ts[i]): the solve itself."""
-    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver).zs
+    forward, _ = BackwardSolver.split(solver)
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **forward).zs
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:

@@ -23,6 +23,13 @@ def dot(tree: Tree, other: Tree) -> Any:
     return sum(leaves(tree_map(lambda x, y: np.sum(x * y), tree, other)), np.float64(0.0))
 
 
+def as_argument(z: Any) -> Any:
+    """A list of plain numbers as one array."""
+    if callable(z):
+        raise TypeError("adjoint and full_adjoint are called as adjoint(z1, dLdz1, f, t0, t1, theta); f comes third.")
+    return np.array(z, float) if isinstance(z, (list, tuple)) and all(type(x) in (int, float) for x in z) else z
+
+
 def arrays(tree: Tree) -> Tree:
     """Numbers as arrays of shape (): a tuple of numbers would count as one vector."""
     return tree_map(lambda x: x if isinstance(plain(x), np.ndarray) else np.broadcast_to(x, ()), tree)

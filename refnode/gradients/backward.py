@@ -15,7 +15,7 @@ from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import conform
 from refnode.errors import ReconstructionError, ReconstructionWarning, SolverError
 from refnode.gradients.algebra import at
-from refnode.ode.arguments import observation_times, spread
+from refnode.ode.arguments import observation_times, spread, tableau_named
 from refnode.ode.control import Norm, error_ratio, norm_over
 from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
@@ -25,6 +25,7 @@ REFUSE_ABOVE = 1e-2  # of max |z|
 FIXED_STEP_RTOL = 1e-5  # fixed steps are asked for no tolerance: this takes its place in the check
 REMEDY = ("the dynamics contract too fast to be solved backwards; add observation times (with weight zero in the loss, if you like), at which the "
           "state is restored, or tighten the tolerances")
+FIXED_STEP_REMEDY = "the steps are too long, or the dynamics contract too fast, to be solved backwards; take more steps or add observation times"
 OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
 
 
@@ -33,12 +34,24 @@ class BackwardSolver:
 
     Each backward value defaults to the forward one. backward_atol is in units of max |dL/dz(t_i)|, so that the gradient of c L is c times
     the gradient of L (S26); z itself keeps the forward atol. A forward norm that is a function cannot measure the augmented state: "rms"
-    takes its place. Each solve starts with the step size that the one before ended with.
+    takes its place. Without max_steps from the caller an interval is given up after 10,000 steps or 20 times the forward ones. Each solve
+    starts with the step size that the one before ended with.
     """
 
     @staticmethod
     def split(solver: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The keyword arguments of the forward solve, and the backward ones."""
+        """The keyword arguments of the forward solve, and the backward ones, which are checked here."""
+        for name in ("backward_rtol", "backward_atol"):
+            if solver.get(name) is not None and not all(isinstance(x, (int, float, np.number, np.ndarray)) and np.all(np.asarray(x) > 0)
+                                                        for x in leaves(solver[name])):
+                raise ValueError(f"{name} must be a positive number or a tree of them, not {solver[name]!r}.")
+        norm = solver.get("backward_norm")
+        if not (norm is None or callable(norm) or norm in ("rms", "max", "seminorm")):
+            raise ValueError(f"backward_norm must be 'rms', 'max', 'seminorm' or a function of the flat error, not {norm!r}.")
+        if solver.get("backward_method") is not None:
+            method = tableau_named(solver["backward_method"])
+            if method.b_hat is None and solver.get("steps") is None and solver.get("step_size") is None:
+                raise ValueError(f"backward_method: {method.name} has no error estimate, and the forward solve gives no steps or step_size.")
         return {k: v for k, v in solver.items() if k not in OWN}, {k: v for k, v in solver.items() if k in OWN and v is not None}
 
     def __init__(self, zs: Tree, dLdzs: Tree, ts: Any, forward: dict[str, Any], settings: dict[str, Any], stats: Stats):
@@ -55,6 +68,7 @@ class BackwardSolver:
         unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
         rtol, atol = (settings.get(f"backward_{name}", forward.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
         fixed = forward.get("steps") is not None or forward.get("step_size") is not None
+        self.remedy = FIXED_STEP_REMEDY if fixed else REMEDY
         self.rtol = np.maximum(self.rtol, max(_smallest(rtol), FIXED_STEP_RTOL if fixed else 0.0))  # z cannot come back closer than asked for
         norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
         self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step")} | {
@@ -63,6 +77,8 @@ class BackwardSolver:
             "atol": (forward.get("atol", 1e-8), tree_map(lambda x: x * unit, atol), _smallest(atol) * unit),
             "norm": seminorm(self.way) if norm == "seminorm" else norm,
         }
+        if "max_steps" not in forward:
+            self.keywords["max_steps"] = max(10_000, 20 * (stats.forward.accepted + stats.forward.rejected))
         if forward.get("steps") is not None:
             length = abs(plain(self.times[-1]) - plain(self.times[0]))
             self.keywords["step_size"] = length / forward["steps"] if length else 1.0
@@ -74,8 +90,10 @@ class BackwardSolver:
         try:
             yield {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
         except SolverError as error:
+            self.stats.backward.nvjp += self.stats.backward.nfe - before
             error.add_note(f"This happened in the adjoint's backward solve from ts[{i}] = {plain(self.times[i]):.6g} to ts[{i - 1}] = "
-                           f"{plain(self.times[i - 1]):.6g}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta).")
+                           f"{plain(self.times[i - 1]):.6g}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta). "
+                           f"If the forward solve was easy, {self.remedy}.")
             raise
         self.stats.backward.nvjp += self.stats.backward.nfe - before
 
@@ -92,14 +110,14 @@ class BackwardSolver:
         self.worst = max(self.worst, (ratio, i), key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])
         self.stats.reconstruction_error = float(np.fmax(self.stats.reconstruction_error, ratio))
         if not norm(found - stored) <= REFUSE_ABOVE * self.largest:
-            message = f"{self._found(ratio, i)}, more than {REFUSE_ABOVE:.0%} of max |z|, and the gradient cannot be trusted: {REMEDY}."
+            message = f"{self._found(ratio, i)}, more than {REFUSE_ABOVE:.0%} of max |z|, and the gradient cannot be trusted: {self.remedy}."
             raise ReconstructionError(message, t=plain(self.times[i]), h=0.0, z=at(self.stored, i), stats=self.stats)
 
     def warn(self) -> None:
         """One warning for the whole backward pass, at the worst of its observations."""
         ratio, i = self.worst
         if ratio > WARN_ABOVE:
-            warnings.warn(f"{self._found(ratio, i)}: {REMEDY}.", ReconstructionWarning, stacklevel=_users_stacklevel())
+            warnings.warn(f"{self._found(ratio, i)}: {self.remedy}.", ReconstructionWarning, stacklevel=_users_stacklevel())
 
     def _found(self, ratio: float, i: int) -> str:
         return f"the state at ts[{i}] = {plain(self.times[i]):.6g} came back {ratio:.3g} tolerances away from the stored one"

@@ -44,6 +44,8 @@ def check_dynamics(f: Callable[..., Any], z0: Tree, t0: float = 0.0, theta: Tree
     inside f surface unchanged. "rows" tells, for a state with at least two axes, whether the entries of the first axis are independent of each
     other (a batch), which some methods need: it is a note, not a fault.
     """
+    if not isinstance(t0, (int, float, np.number)):
+        raise TypeError(f"check_dynamics is called as check_dynamics(f, z0, t0, theta) with one time t0, not {t0!r:.40}.")
     return DynamicsReport(tuple(_findings(f, z0, float(t0), theta)))
 
 

@@ -89,7 +89,8 @@ def tolerances(rtol: Any, atol: Any, way: Raveler) -> tuple[Any, Any]:
     eps = max((np.finfo(dtype).eps for dtype in way.dtypes), default=0.0)  # of the coarsest leaf
     smallest = relative if isinstance(relative, float) else np.min(relative, initial=math.inf, where=relative > 0)
     if 0 < smallest < 100 * eps:
-        raise ValueError(f"rtol = {smallest:g} is below 100 eps = {100 * eps:.1e} of the state's dtype; ask for less, or use float64.")
+        raise ValueError(f"rtol = {smallest:g} is below 100 eps = {100 * eps:.1e} of the state's dtype; "
+                         f"give rtol={100 * eps:.1e} or more, or use float64.")
     if np.any(np.logical_not(relative) & np.logical_not(absolute)):
         raise ValueError("rtol and atol are both 0; at least one of them must be positive.")
     return relative, absolute
