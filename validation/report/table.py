@@ -116,6 +116,12 @@ def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
 
 def _print_failures(console: Console, judged: Judged, names: list[str], commands: dict[str, str]) -> None:
     for name in names:
+        mine = _of(judged, name)
+        if mine and len({(result.verdict.state, result.verdict.message) for result, _ in mine}) == 1 and mine[0][0].verdict.state != "pass":
+            console.print()
+            _indented(console, f"[bold]{escape(name)}: all {len(mine)} cases[/bold]", 0)
+            _indented(console, _what(*mine[0]), 2)
+            continue
         for check in all_checks().values():
             bad = [pair for pair in _of(judged, name) if pair[0].check == check.id and _worth_showing(*pair)]
             if bad:
