@@ -8,6 +8,7 @@ The public names, by section of the paper.
 # Section 2, Appendices B-D: the solve and its gradient
 # The engine: NumPy in, derivatives out
 from refnode.autodiff.check import check_grads
+from refnode.autodiff.debug import debug_nans
 from refnode.autodiff.transforms import differentiable, grad, hvp, jacobian, jvp, pullback, value_and_grad
 from refnode.errors import (
     MaxStepsReached,
@@ -27,6 +28,6 @@ from refnode.version import __version__
 __all__ = [
     "DynamicsReport", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
     "ReconstructionWarning", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "TraceError",
-    "__version__", "adjoint", "check_dynamics", "check_grads", "differentiable", "full_adjoint", "grad", "hvp",
+    "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "hvp",
     "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import FrameType
 from typing import Any
 
 
@@ -49,10 +50,15 @@ class ReconstructionWarning(UserWarning):
 
 
 def here() -> str:
-    """ (file.py:12): the innermost line outside refnode and NumPy; empty where there is none."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith(("refnode.", "numpy", "scipy")):
-            return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    """ (file.py:12): the innermost line of the user's; empty where there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_users(frame):
+        frame = frame.f_back
+    return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})" if frame is not None else ""
+
+
+def is_users(frame: FrameType) -> bool:
+    package, _, rest = frame.f_globals.get("__name__", "").partition(".")
+    if package == "refnode":
+        return not rest.startswith(("autodiff", "gradients", "ode", "tree"))
+    return package not in ("numpy", "scipy") and package not in sys.stdlib_module_names

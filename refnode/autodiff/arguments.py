@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from refnode.autodiff.formulas.primitives import cast
-from refnode.autodiff.messages import here
 from refnode.autodiff.surface import plain
 from refnode.autodiff.trace import Traced, innermost, lifted
-from refnode.errors import TraceError
+from refnode.errors import TraceError, here
 from refnode.tree import Tree, check_same_structure, is_container, leaves, tree_map
 
 

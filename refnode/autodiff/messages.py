@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from refnode.errors import TraceError
+from refnode.errors import TraceError, here, is_users
 
 
 def refuse(sentence: str) -> NoReturn:
     raise TraceError(f"{sentence}{here()}.")
-
-
-def here() -> str:
-    """ (file.py:12): the innermost line of the user's; empty where there is none."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame):
-        frame = frame.f_back
-    return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})" if frame is not None else ""
-
-
-def is_users(frame: FrameType) -> bool:
-    package, _, rest = frame.f_globals.get("__name__", "").partition(".")
-    if package == "refnode":
-        return not rest.startswith(("autodiff", "gradients", "ode", "tree"))
-    return package not in ("numpy", "scipy") and package not in sys.stdlib_module_names
 
 
 def explained(error: Exception) -> Exception:

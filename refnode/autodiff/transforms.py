@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from refnode.autodiff.arguments import as_output, checked_cotangent, chosen_arguments, finished_cotangent, handed_out, is_differentiable, promoted
+from refnode.autodiff.debug import check_contributions
 from refnode.autodiff.formulas.primitives import cast, sum_to
 from refnode.autodiff.messages import explained
 from refnode.autodiff.rules import ELEMENTWISE, RULES
@@ -101,6 +102,8 @@ def sweep(cotangents: dict[Node, Any]) -> None:
             continue
         g = cotangents.pop(node, None)
         contributions = _contributions(node, g) if g is not None else [None] * len(node.parents)
+        if node.level.watched and node.back is None and g is not None:
+            check_contributions(node, g, contributions)
         for (_, parent), contribution in zip(node.parents, contributions):  # noqa: B905 (as many, and strict costs a tenth of the sweep)
             if contribution is not None:
                 cotangents[parent] = cotangents[parent] + contribution if parent in cotangents else contribution

@@ -125,8 +125,10 @@ def main():
         engine, hand = medians([by_engine, many(lambda z=z, g=g, theta=theta: by_hand(z, theta, g))], 15)
         print(f"f + vjp of 2-50-2, batch {B:4}   engine {engine / 50e-6:6.0f} us, by hand {hand / 50e-6:6.0f} us, ratio {engine / hand:.2f}")
 
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
     def importing(module):
-        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+        return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
 
     ours, numpys = medians([importing("refnode"), importing("numpy")], 15)
     print(f"import refnode {1e3 * ours:.0f} ms, import numpy {1e3 * numpys:.0f} ms, ratio {ours / numpys:.2f}")
