@@ -49,6 +49,8 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     except ModuleNotFoundError as error:
         raise ValueError(f"the tables need the package {error.name}: pip install refnode[validation]") from error
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(100, console.width))  # a pipe has no width of its own
     judged: list[tuple[Result, str]] = []
     interrupted = False
     rtols = " ".join(f"{rtol:.0e}" for rtol in plan.rtols)

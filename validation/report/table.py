@@ -110,7 +110,7 @@ def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
     for name in names:
         header = escape(name.replace(".", "\n", 1))
         version = versions.get(name)
-        table.add_column(f"{header}\n[dim]{escape(version)}[/dim]" if version else header, vertical="bottom", max_width=14)
+        table.add_column(f"{header}\n[dim]{escape(version)}[/dim]" if version else header, vertical="bottom", max_width=14, overflow="fold")
     return table
 
 
