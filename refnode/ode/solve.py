@@ -20,6 +20,7 @@ from refnode.ode.solution import Solution, SolveStats
 from refnode.ode.tableaus import Tableau
 from refnode.tree import Raveler, Tree, as_state
 
+MAX_NOT_FINITE = 500  # trial steps that may end in NaN or infinity, in one solve
 Evaluate = Callable[[np.ndarray, float, np.ndarray], None]
 
 
@@ -111,7 +112,7 @@ def _adaptive_steps(f: Evaluate, z: np.ndarray, t: float, t_end: float, tableau:
         raise _Failure(NonFiniteDynamics, f"f returned NaN or infinity at the start, t = {t}; check f and z0.", 0.0)
     h = control.first_step or _initial_step(f, z, t, t_end, K[0], tableau.q_hat, control)
     sign = math.copysign(1.0, t_end - t)
-    rejected, ratio = False, 0.0
+    rejected, ratio, not_finite = False, 0.0, 0
     for _ in range(max_steps):
         smallest = max(_spacing(t), control.min_step)
         if not rejected:
@@ -127,6 +128,10 @@ def _adaptive_steps(f: Evaluate, z: np.ndarray, t: float, t_end: float, tableau:
         rejected = not accept
         if rejected:
             stats.rejected += 1
+            not_finite += not math.isfinite(ratio)
+            if not_finite > MAX_NOT_FINITE:
+                raise _Failure(NonFiniteDynamics, f"{not_finite} trial steps up to t = {t} (of {t_end}) ended in NaN or infinity: the solution runs "
+                               "along the border of the domain of f.", sign * h)
             continue
         stats.accepted += 1
         stats.next_h = max(h, tried)  # a last step that was cut short says nothing against the size that was cut

@@ -217,3 +217,17 @@ def test_errors_can_be_pickled():
         solve(lambda z, t, _: z * math.nan, [1.0], TS)
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is NonFiniteDynamics and str(again) == str(caught.value) and again.t == 0.0
+
+
+def test_creeping_along_the_border_of_the_domain_ends():
+    """f is NaN beyond z = 1, which z approaches while it hardly changes: each accepted step is followed by trial steps that end in NaN."""
+    calls = []
+
+    def f(z, t, theta):
+        calls.append(t)
+        return np.where(z < 1.0, 1e-9, np.nan)
+
+    with pytest.raises(NonFiniteDynamics) as failure:
+        solve(f, [1.0 - 1e-9], [0.0, 30.0])
+    assert len(calls) < 10_000
+    assert abs(failure.value.t - 1.0) < 0.1
