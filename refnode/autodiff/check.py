@@ -29,6 +29,8 @@ def _check(f: Callable[..., Any], args: tuple[Tree, ...], order: int, rtol: floa
     g = tree_map(lambda leaf: rng.standard_normal(np.shape(leaf)), value)
     v = tree_map(lambda leaf: rng.standard_normal(np.shape(leaf)) if is_differentiable(leaf) else None, args)
     pulled = back(g)
+    shapes, wanted = ([np.shape(plain(leaf)) for leaf in leaves(tree)] for tree in (pulled, v))
+    assert shapes == wanted, f"the pullback of {name} gives cotangents of shapes {shapes}, where the arguments have {wanted}."
     by_pullback = _inner(pulled, v)
 
     def along(h: float) -> float:
@@ -52,17 +54,7 @@ def _check(f: Callable[..., Any], args: tuple[Tree, ...], order: int, rtol: floa
 def _moved(args: Tree, v: Tree, h: float) -> Tree:
     def move(leaf: Any, direction: Any) -> Any:
         return leaf if direction is None else leaf + h * direction
-    return _map_with_none(move, args, v)
-
-
-def _map_with_none(function: Callable[..., Any], tree: Tree, other: Tree) -> Tree:
-    """tree_map where `other` may hold None in the place of a leaf."""
-    if isinstance(tree, dict):
-        return {key: _map_with_none(function, tree[key], other[key]) for key in tree}
-    if isinstance(tree, (tuple, list)):
-        children = [_map_with_none(function, x, y) for x, y in zip(tree, other, strict=True)]
-        return children if isinstance(tree, list) else tuple(children)
-    return None if tree is None else function(tree, other)
+    return tree_map(move, args, v)
 
 
 def _inner(tree: Tree, other: Tree) -> float:

@@ -41,17 +41,7 @@ def adam_step(theta: Tree, gradient: Tree, state: AdamState, learning_rate: floa
         for found, value in zip(stepped, (x, m, v), strict=True):
             found.append(value)
 
-    _visit(step, theta, state.mean, state.square, gradient)
+    tree_map(step, theta, state.mean, state.square, gradient)
     new, mean, square = (rebuild(theta, iter(found)) for found in stepped)
     return new, AdamState(k, mean, square)
 
-
-def _visit(step: Any, theta: Tree, mean: Tree, square: Tree, gradient: Tree) -> None:
-    if isinstance(theta, dict):
-        for key in theta:
-            _visit(step, theta[key], mean[key], square[key], gradient[key])
-    elif isinstance(theta, (tuple, list)):
-        for parts in zip(theta, mean, square, gradient, strict=True):
-            _visit(step, *parts)
-    elif theta is not None:
-        step(theta, mean, square, gradient)

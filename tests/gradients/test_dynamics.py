@@ -81,6 +81,8 @@ def test_a_wrong_pullback_of_its_own():
 
     f.pullback = lambda z, t, theta: (theta * z, lambda g: (theta * g, 0.0, 1.001 * np.sum(g * z)))
     assert wrong(rn.check_dynamics(f, [1.0, 2.0], 0.0, 0.7)) == {"pullback"}
+    f.pullback = lambda z, t, theta: (theta * z, lambda g: (theta * g, 0.0, None))
+    assert wrong(rn.check_dynamics(f, [1.0, 2.0], 0.0, 0.7)) == {"pullback"}
     f.pullback = lambda z, t, theta: (theta * z, lambda g: (theta * g, 0.0, np.sum(g * z)))
     assert rn.check_dynamics(f, [1.0, 2.0], 0.0, 0.7).ok
 

@@ -34,8 +34,7 @@ def test_wrong_sizes_are_refused(sizes):
 def test_adam_by_its_formula():
     rng = np.random.default_rng(2)
     theta = {"w": rng.normal(size=(2, 3)), "list": [rng.normal(size=4), 7, "static"], "none": None}
-    before = theta["w"].copy()
-    state = adam_init({"w": theta["w"], "list": [theta["list"][0], 0.0, 0.0], "none": None})
+    state = adam_init(theta)
     m = v = 0.0
     expected = theta["w"]
     for k in range(1, 6):
@@ -46,7 +45,6 @@ def test_adam_by_its_formula():
         assert np.allclose(theta["w"], expected, rtol=1e-13, atol=0)
     assert theta["list"][1:] == [7, "static"]
     assert state.k == 5
-    assert before.shape == (2, 3)
 
 
 def test_adam_leaves_its_arguments_alone_and_finds_a_minimum():

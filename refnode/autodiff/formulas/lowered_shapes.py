@@ -103,7 +103,7 @@ def diag(v: Any, k: int = 0) -> Any:
     return scatter(v, (i + max(-k, 0), i + max(k, 0)), (n, n))
 
 
-def triangle(keep: Callable[..., Any], keep_first: bool) -> Callable[..., Any]:
+def triangle(keep: Callable[..., Any]) -> Callable[..., Any]:
     def function(m: Any, k: int = 0) -> Any:
         mask = keep(np.ones(m.shape[-2:], dtype=bool), k=k)
         return np.where(mask, m, 0.0)
@@ -160,8 +160,8 @@ SHAPES: dict[Any, Callable[..., Any]] = {
     np.dsplit: lambda ary, indices_or_sections: split(ary, indices_or_sections, 2),
     np.diag: diag,
     np.diagflat: lambda v, k=0: diag(np.ravel(v), k),
-    np.tril: triangle(np.tril, True),
-    np.triu: triangle(np.triu, False),
+    np.tril: triangle(np.tril),
+    np.triu: triangle(np.triu),
     np.fill_diagonal: fill_diagonal,
     np.copyto: copyto,
     np.compress: compress,
