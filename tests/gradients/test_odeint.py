@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import refnode as rn
+from refnode.gradients.backward import seminorm
+from refnode.tree import Raveler
 from tests.gradients.test_algorithms import TB, TIGHT, difference
 from tests.zoo import FORCED_THETA, autonomous_mlp, forced, mlp_parameters
 
@@ -285,3 +287,12 @@ def test_memory_of_the_adjoint_is_flat():
 
     assert peak(gradient(500)) <= 1.2 * peak(gradient(10))
     assert peak(recording(500)) > 5 * peak(recording(10))
+
+
+def test_the_seminorm_sees_z_and_a_and_nothing_else():
+    """The flat error of (z, a, dL/dtheta), z a tree of 2 + 3 numbers: the largest root mean square over the leaves of z and of a."""
+    norm = seminorm(Raveler((np.zeros(2), np.zeros((1, 3)))))
+    for place, expected in ((0, np.sqrt(1 / 2)), (4, np.sqrt(1 / 3)), (5, np.sqrt(1 / 2)), (9, np.sqrt(1 / 3)), (10, 0.0), (13, 0.0)):
+        error = np.zeros(14)
+        error[place] = 1.0
+        assert norm(error) == pytest.approx(expected, rel=1e-15)
