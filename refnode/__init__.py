@@ -11,6 +11,7 @@ from refnode.autodiff.check import check_grads
 from refnode.autodiff.debug import debug_nans
 from refnode.autodiff.transforms import differentiable, grad, hvp, jacobian, jvp, pullback, value_and_grad
 from refnode.errors import (
+    EventError,
     MaxStepsReached,
     NonFiniteDynamics,
     ReconstructionError,
@@ -22,12 +23,14 @@ from refnode.errors import (
 from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.select import ODESolve, odeint, solve
+from refnode.ode.events import Event
 from refnode.ode.solution import Solution, SolveStats, Stats
+from refnode.ode.stepper import Stepper
 from refnode.version import __version__
 
 __all__ = [
-    "DynamicsReport", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
-    "ReconstructionWarning", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "TraceError",
+    "DynamicsReport", "Event", "EventError", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
+    "ReconstructionWarning", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "Stepper", "TraceError",
     "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "hvp",
     "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
 ]

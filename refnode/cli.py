@@ -9,6 +9,7 @@ USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
+  refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
   refnode --version                    the version
 
 `refnode COMMAND --help` tells a command's options.
@@ -33,7 +34,22 @@ def demo(argv: list[str]) -> int:
         return 2
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo}
+def plot(argv: list[str]) -> int:
+    if not argv or argv[0] != "work-precision":
+        wanted = f"there is no picture {argv[0]!r}" if argv else "which picture?"
+        print(f"refnode plot: {wanted}; the pictures are: work-precision.", file=sys.stderr)
+        return 2
+    try:
+        from refnode.experiments.work_precision import run
+        from refnode_validation.detest.catalog import PROBLEMS, solution
+        from refnode_validation.detest.problem import TS
+        return run(argv[1:], PROBLEMS, TS, solution)
+    except ModuleNotFoundError as error:
+        print(f'refnode plot needs the package {error.name}; install it with: pip install -e ".[experiments]"', file=sys.stderr)
+        return 2
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo, "plot": plot}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -41,6 +41,10 @@ class NonFiniteDynamics(SolverError):
     """f returned NaN or infinity: at the start, or wherever smaller steps did not help."""
 
 
+class EventError(SolverError):
+    """An event that cannot be located or gone on from: g or reset gave NaN, or the occurrences accumulate."""
+
+
 class ReconstructionError(SolverError):
     """The adjoint's backward solve could not find its way back to the stored states: no digit of z is left."""
 

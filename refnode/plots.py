@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 DATA, FIT, TRUTH, BACKWARD = "#7f7f7f", "#d55e00", "#0072b2", "#009e73"  # colours that colour-blind readers can tell apart
+METHODS = (BACKWARD, TRUTH, FIT, "#cc79a7", "#e69f00", "#56b4e9", DATA)
 
 
 def draw_demo(result: Any, path: str) -> None:
@@ -55,6 +57,52 @@ def draw_demo(result: Any, path: str) -> None:
     evaluations.set_ylim(0, 1.35 * _running_mean(backward).max())
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def draw_work_precision(diagrams: Sequence[Any], path: str) -> None:
+    """For each problem the error against the evaluations of f and against the time, as a PNG; a colour for each method.
+
+    refnode is solid with dots, SciPy dashed with rings: where the two take the same steps, the dots lie in the rings.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    colors = dict(zip(dict.fromkeys(method for diagram in diagrams for method, _ in diagram.curves), METHODS, strict=False))
+    looks: dict[str, dict[str, Any]] = {
+        "refnode": {"linestyle": "-", "linewidth": 1.6, "marker": "o", "markersize": 3.2},
+        "SciPy": {"linestyle": (0, (3, 2)), "linewidth": 1.1, "marker": "o", "markersize": 7.5, "markerfacecolor": "none", "markeredgewidth": 0.9}}
+    style = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#555555", "axes.linewidth": 0.8,
+             "axes.titlesize": 10.5, "axes.titlelocation": "left", "xtick.color": "#555555", "ytick.color": "#555555",
+             "xtick.labelcolor": "#222222", "ytick.labelcolor": "#222222", "grid.color": "#e4e4e4", "grid.linewidth": 0.7,
+             "axes.axisbelow": True, "mathtext.fontset": "cm"}
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(2, len(diagrams), figsize=(1.6 + 3.1 * len(diagrams), 7.2), sharey="col", squeeze=False, layout="constrained")
+        for column, diagram in zip(axes.T, diagrams, strict=True):
+            for (method, who), works in diagram.curves.items():
+                errors = [work.error for work in works]
+                column[0].loglog([work.nfe for work in works], errors, color=colors[method], **looks[who])
+                column[1].loglog([1e3 * work.seconds for work in works], errors, color=colors[method], **looks[who])
+            column[0].set(title=f"{diagram.name}: {diagram.title}", xlabel="evaluations of f")
+            column[1].set(xlabel="processor time of a solve, ms")
+            for axis in column:
+                axis.grid(True)
+                axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+                axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.xaxis.set_minor_locator(NullLocator())
+                axis.yaxis.set_minor_locator(NullLocator())
+        for row in axes:
+            row[0].set_ylabel("largest error / (1 + |z|)")
+        entries = [Line2D([], [], color=color, linewidth=3, label=method) for method, color in colors.items()]
+        entries += [Line2D([], [], color="#222222", label=who, **look) for who, look in looks.items()]
+        figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False)
+        figure.suptitle("Work and precision at tolerances from 1e-3 to 1e-9: dots in rings are the same steps (above); what they cost in time (below)",
+                        x=0.005, ha="left", fontsize=12)
+        figure.savefig(path, dpi=130)
+        plt.close(figure)
 
 
 def _running_mean(values: np.ndarray, width: int = 25) -> np.ndarray:

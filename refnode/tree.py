@@ -102,6 +102,7 @@ class Raveler:
         self.parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self.size: int = ends[-1]
         self._is_leaf = not is_container(tree)
+        self._is_flat = self._is_leaf and self.shapes == [(self.size,)]
         self._places = list(zip(self.parts, self.shapes, self.dtypes, strict=True))
 
     def ravel(self, tree: Tree, out: np.ndarray | None = None) -> np.ndarray:
@@ -120,7 +121,7 @@ class Raveler:
         vector = vector.view()
         vector.setflags(write=False)
         if self._is_leaf:
-            return vector.reshape(self.shapes[0])
+            return vector if self._is_flat else vector.reshape(self.shapes[0])
         return rebuild(self.tree, (_as_dtype(vector[part], dtype).reshape(shape) for part, shape, dtype in self._places))
 
     def unstack(self, rows: np.ndarray, shape: tuple[int, ...]) -> Tree:

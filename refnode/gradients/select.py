@@ -20,7 +20,7 @@ from refnode.tree import Tree, leaves
 GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
 
 
-FORWARD = tuple(name for name in inspect.signature(forward.solve).parameters if name not in ("f", "z0", "ts", "theta", "dense", "throw", "stats"))
+FORWARD = tuple(p.name for p in inspect.signature(forward.start).parameters.values() if p.kind is p.KEYWORD_ONLY)
 
 
 def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradient: str = "adjoint", **solver: Any) -> Tree:
@@ -61,7 +61,7 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: 
     """
     if any(isinstance(leaf, Traced) for leaf in leaves((z0, ts, theta))):
         raise TraceError("rn.solve is not differentiable; use rn.odeint or rn.ODESolve.")
-    check_keywords(solver | {"stats": stats}, (*FORWARD, "dense", "throw", "stats"))
+    check_keywords(solver | {"stats": stats}, (*FORWARD, "events", "dense", "throw", "stats"))
     return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver)
 
 

@@ -11,9 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from refnode.ode.control import Control, Norm, max_norm, norm_over
-from refnode.ode.tableaus import TABLEAUS, Tableau
+from refnode.ode.control import CONTROLLERS, Control, Norm, max_norm, norm_over
+from refnode.ode.events import Event
+from refnode.ode.reversible import Alf, Leapfrog, ReversibleHeun
+from refnode.ode.tableau import Tableau
+from refnode.ode.tableaus import TABLEAUS
 from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, tree_map
+
+METHODS: dict[str, Any] = {**TABLEAUS, "alf": Alf, "reversible_heun": ReversibleHeun, "leapfrog": Leapfrog}
 
 
 def check_dynamics(f: Callable[..., Any]) -> None:
@@ -62,7 +67,8 @@ def finite_state(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_step: Any, max_step: Any) -> Control:
+def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_step: Any, max_step: Any,
+            controller: Any) -> Control:
     """What the caller asks of the steps; tolerances as arrays of the state's precision (with one axis or none)."""
     real = way.dtype.type(0).real.dtype
     rtol, atol = (np.asarray(tolerance, real) for tolerance in tolerances(rtol, atol, way))
@@ -71,7 +77,9 @@ def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_
     min_step = 0.0 if is_number(min_step) and min_step == 0 else positive("min_step", min_step)
     if min_step >= max_step:
         raise ValueError(f"min_step = {min_step:g} must be below max_step = {max_step:g}.")
-    return Control(rtol, atol, error_norm(norm, way.parts), first_step, min_step, max_step)
+    if not isinstance(controller, str) or controller not in CONTROLLERS:
+        raise ValueError(f"there is no controller {controller!r}; the controllers are {', '.join(CONTROLLERS)}.")
+    return Control(rtol, atol, error_norm(norm, way.parts), first_step, min_step, max_step, CONTROLLERS[controller])
 
 
 def tolerances(rtol: Any, atol: Any, way: Raveler) -> tuple[Any, Any]:
@@ -118,19 +126,20 @@ def spread(tolerance: Any, way: Raveler) -> Any:
     return np.concatenate([np.zeros(0, real), *leaves(over(way.tree, tolerance))])
 
 
-def tableau_named(method: Any) -> Tableau:
+def method_named(method: Any) -> Any:
+    """A tableau, or the class of another method; both have p and error_order."""
     if isinstance(method, Tableau):
         return method
-    if not isinstance(method, str) or method not in TABLEAUS:
-        raise ValueError(f"there is no method {method!r}; the methods are {', '.join(TABLEAUS)}.")
-    return TABLEAUS[method]
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}.")
+    return METHODS[method]
 
 
-def fixed_grid(method: Tableau, t0: float, t1: float, steps: Any, step_size: Any, max_steps: int) -> list[float] | None:
+def fixed_grid(name: Any, method: Any, t0: float, t1: float, steps: Any, step_size: Any, max_steps: int) -> list[float] | None:
     """The ends of fixed steps, the last of them exactly t1; None for adaptive steps."""
     if steps is None and step_size is None:
-        if method.b_hat is None:
-            raise ValueError(f"{method.name} has no error estimate: give steps=n (over the whole of ts) or step_size=h; there is no good default.")
+        if method.error_order is None:
+            raise ValueError(f"{getattr(method, 'name', name)} has no error estimate: give steps=n (over the whole of ts) or step_size=h; there is no good default.")
         return None
     if steps is not None and step_size is not None:
         raise ValueError("give steps or step_size, not both.")
@@ -144,6 +153,33 @@ def fixed_grid(method: Tableau, t0: float, t1: float, steps: Any, step_size: Any
     if steps is not None:
         return [t0 + (t1 - t0) * (k / n) for k in range(1, math.ceil(n))] + [t1]
     return [t0 + math.copysign(k * h, t1 - t0) for k in range(1, math.ceil(n))] + [t1]
+
+
+def jumps(jump_ts: Any, theta: Tree, t0: float, t1: float) -> list[float]:
+    """The times in [t0, t1] where f may be discontinuous, in the direction of time: those given, and the knots of the inputs in theta."""
+    try:
+        given = np.asarray(jump_ts if len(jump_ts) else np.empty(0))
+    except (TypeError, ValueError):
+        given = np.empty((), object)
+    if given.ndim != 1 or given.dtype.kind not in "fiu" or not np.all(np.isfinite(given)):
+        raise ValueError(f"jump_ts must be a list or a one-dimensional array of finite times, not {jump_ts!r}.")
+    low, high = min(t0, t1), max(t0, t1)
+    return sorted({t for t in map(float, [*given, *knots_in(theta)]) if low <= t <= high}, reverse=t1 < t0)
+
+
+def knots_in(theta: Tree) -> list[float]:
+    if not is_container(theta):
+        return []
+    if "knots" in getattr(theta, "_fields", ()):
+        return [*theta.knots]
+    return [t for child in (theta.values() if isinstance(theta, dict) else theta) for t in knots_in(child)]
+
+
+def events(given: Any) -> list[Event]:
+    given = [given] if isinstance(given, Event) else given
+    if not isinstance(given, (list, tuple)) or not all(isinstance(event, Event) for event in given):
+        raise TypeError(f"events must be a list of rn.Event(g, terminal=False, direction=0), not {given!r}.")
+    return list(given)
 
 
 def is_number(value: Any) -> bool:

@@ -15,7 +15,8 @@ from fractions import Fraction as F
 import numpy as np
 import pytest
 
-from refnode.ode.tableaus import TABLEAUS, Tableau, dopri5, dopri5_shampine, tsit5
+from refnode.ode.tableau import Tableau
+from refnode.ode.tableaus import TABLEAUS, dopri5, dopri5_shampine, tsit5
 
 
 def trees(order):
