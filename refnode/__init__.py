@@ -24,13 +24,14 @@ from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.select import ODESolve, odeint, solve
 from refnode.ode.events import Event
+from refnode.ode.interpolate import Interpolant, interpolate
 from refnode.ode.solution import Solution, SolveStats, Stats
 from refnode.ode.stepper import Stepper
 from refnode.version import __version__
 
 __all__ = [
-    "DynamicsReport", "Event", "EventError", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
+    "DynamicsReport", "Event", "EventError", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
     "ReconstructionWarning", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "Stepper", "TraceError",
     "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "hvp",
-    "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
+    "interpolate", "jacobian", "jvp", "odeint", "pullback", "solve", "value_and_grad",
 ]

@@ -40,9 +40,10 @@ def plot(argv: list[str]) -> int:
         print(f"refnode plot: {wanted}; the pictures are: work-precision.", file=sys.stderr)
         return 2
     try:
-        from refnode.experiments.work_precision import run
         from refnode_validation.detest.catalog import PROBLEMS, solution
         from refnode_validation.detest.problem import TS
+
+        from refnode.experiments.work_precision import run
         return run(argv[1:], PROBLEMS, TS, solution)
     except ModuleNotFoundError as error:
         print(f'refnode plot needs the package {error.name}; install it with: pip install -e ".[experiments]"', file=sys.stderr)

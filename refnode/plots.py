@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -98,9 +99,9 @@ def draw_work_precision(diagrams: Sequence[Any], path: str) -> None:
             row[0].set_ylabel("largest error / (1 + |z|)")
         entries = [Line2D([], [], color=color, linewidth=3, label=method) for method, color in colors.items()]
         entries += [Line2D([], [], color="#222222", label=who, **look) for who, look in looks.items()]
-        figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False)
-        figure.suptitle("Work and precision at tolerances from 1e-3 to 1e-9: dots in rings are the same steps (above); what they cost in time (below)",
-                        x=0.005, ha="left", fontsize=12)
+        figure.legend(handles=entries, loc="outside lower center", ncols=min(len(entries), 2 + 2 * len(diagrams)), frameon=False)
+        title = "Work and precision at tolerances from 1e-3 to 1e-9: dots in rings are the same steps (above); what they cost in time (below)"
+        figure.suptitle(textwrap.fill(title, 30 * len(diagrams) + 15), x=0.005, ha="left", fontsize=12)
         figure.savefig(path, dpi=130)
         plt.close(figure)
 

@@ -10,7 +10,7 @@ import functools
 import importlib
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,9 +28,6 @@ class Problem(Protocol):
     """dz/dt = f(z, t, ()), z(ts[0]) = z0 with z0 flat, and its solution at the times ts."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def title(self) -> str: ...
 
     @property
@@ -42,12 +39,15 @@ class Problem(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """One solve. error: max |z - exact| / (1 + |exact|) over times and components, to be compared with tol."""
+    """One solve. error: max |z - exact| / (1 + |exact|) over times and components, to be compared with tol. seconds: of this thread's processor."""
 
     tol: float
     nfe: int
     error: float
     seconds: float
+
+
+Curves = dict[tuple[str, str], list[Work]]
 
 
 def by_refnode(problem: Problem, ts: np.ndarray, exact: np.ndarray, method: str, tol: float) -> Work:
@@ -110,21 +110,24 @@ class Diagram:
 
     name: str
     title: str
-    curves: dict[tuple[str, str], list[Work]]
+    curves: Curves
 
 
-def measure(problem: Problem, ts: np.ndarray, exact: np.ndarray, methods: Sequence[str], tols: Sequence[float], rounds: int) -> Iterator[Diagram]:
-    """The diagram after each round. The solvers take turns at each tolerance, and times are medians over the rounds: read their ratios."""
-    solvers = [(by_refnode, method, "refnode") for method in methods] + [(by_scipy, method, "SciPy") for method in methods if method in SCIPY]
-    seen: dict[tuple[str, str, float], list[Work]] = {}
-    for _ in range(rounds):
-        for tol in tols:
-            for run_, method, who in solvers:
-                seen.setdefault((method, who, tol), []).append(run_(problem, ts, exact, method, tol))
-        curves: dict[tuple[str, str], list[Work]] = {}
-        for (method, who, _tol), works in seen.items():
-            curves.setdefault((method, who), []).append(replace(works[0], seconds=statistics.median(work.seconds for work in works)))
-        yield Diagram(problem.name, problem.title, curves)
+def measure(problem: Problem, ts: np.ndarray, exact: np.ndarray, methods: Sequence[str], tols: Sequence[float]) -> Curves:
+    """Every method at every tolerance once, refnode and SciPy in turns."""
+    curves: Curves = {}
+    for tol in tols:
+        for method in methods:
+            curves.setdefault((method, "refnode"), []).append(by_refnode(problem, ts, exact, method, tol))
+            if method in SCIPY:
+                curves.setdefault((method, "SciPy"), []).append(by_scipy(problem, ts, exact, method, tol))
+    return curves
+
+
+def medians(rounds: Sequence[Curves]) -> Curves:
+    """The curves of the first round with the median of the times of all."""
+    return {key: [replace(works[0], seconds=statistics.median(work.seconds for work in works)) for works in zip(*repeated, strict=True)]
+            for key in rounds[0] for repeated in [[curves[key] for curves in rounds]]}
 
 
 def run(argv: list[str], problems: Mapping[str, Problem], ts: np.ndarray, solution: Callable[[str], np.ndarray]) -> int:
@@ -134,7 +137,7 @@ def run(argv: list[str], problems: Mapping[str, Problem], ts: np.ndarray, soluti
     parser = argparse.ArgumentParser("refnode plot work-precision", description="Error against evaluations of f and against time, refnode and SciPy.")
     parser.add_argument("--output", default="work_precision.png", help="where the picture goes (default work_precision.png)")
     parser.add_argument("--problems", nargs="+", default=["B4", "C5", "D3", "E2"], metavar="NAME", help="of DETEST, A1 to E5 (default B4 C5 D3 E2)")
-    parser.add_argument("--methods", nargs="+", default=list(SCIPY), metavar="NAME", help=f"of refnode, with an error estimate (default {' '.join(SCIPY)})")
+    parser.add_argument("--methods", nargs="+", default=list(SCIPY), metavar="NAME", help=f"with an error estimate (default {' '.join(SCIPY)})")
     parser.add_argument("--rounds", type=int, default=9, help="timings of each solve, of which the median is drawn (default 9)")
     options = parser.parse_args(argv)
     for name in options.problems:
@@ -159,9 +162,11 @@ def run(argv: list[str], problems: Mapping[str, Problem], ts: np.ndarray, soluti
     with tqdm(total=options.rounds * len(options.problems), unit="round", disable=None) as bar:
         for name in options.problems:
             bar.set_postfix_str(name, refresh=False)
-            for diagram in measure(problems[name], ts, solution(name), options.methods, TOLERANCES, options.rounds):
+            rounds = []
+            for _ in range(options.rounds):
+                rounds.append(measure(problems[name], ts, solution(name), options.methods, TOLERANCES))
                 bar.update()
-            diagrams.append(diagram)
+            diagrams.append(Diagram(name, problems[name].title, medians(rounds)))
     draw_work_precision(diagrams, options.output)
     for method in options.methods:
         if method in SCIPY:

@@ -19,6 +19,7 @@ from refnode.autodiff.trace import plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
 from refnode.gradients.algebra import add, arrays, as_argument, at, dot, last, like_argument, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
+from refnode.gradients.inputs import knots_cotangent, nodes
 from refnode.ode.solution import Stats
 from refnode.ode.solve import solve
 from refnode.tree import Tree, tree_map
@@ -80,29 +81,35 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
         a(t_i^-) = a(t_i^+) + dL/dz(t_i)
         dL/dt_i = dL/dz(t_i)^T f(z(t_i), t_i, theta), i >= 1;     dL/dt_0 = -a(t_0^+)^T f(z(t_0), t_0, theta)
 
-    z is restored to the stored states, which are all that is kept. dL/dz(t_0) is added last and does not enter dL/dt_0.
+    z is restored to the stored states, which are all that is kept: those at the observations, and at the jumps between them, where the solve
+    is cut as well. dL/dz(t_0) is added last and does not enter dL/dt_0.
     Paper: Figure 2, App. D. Statement: S13, S14, S15, S19, S78, S79, S81, S82, S83, S84, S86
     """
     stats = Stats() if stats is None else stats
     forward, settings = BackwardSolver.split(solver)
-    zs = odeint(f, z0, ts, theta, stats=stats, **forward)
+    t, observed, jumps = nodes(ts, theta, forward.get("jump_ts", ()))
+    z = odeint(f, z0, t, theta, stats=stats, **forward)
 
     def back(dLdzs: Tree) -> tuple[None, Tree, Any, Tree]:
-        backward = BackwardSolver(zs, dLdzs, ts, forward, settings, stats)
-        t, dLdt = backward.times, [np.float64(0.0)] * len(backward.times)
-        a, dLdtheta = tree_map(lambda z: np.zeros_like(plain(z)[0]), zs), zeros_like(theta)
-        for i in range(len(t) - 1, 0, -1):
-            z, dLdz = at(zs, i), at(dLdzs, i)
-            dLdt[i] = dot(dLdz, backward.evaluate(f, z, t[i], theta))
+        backward = BackwardSolver(z, dLdzs, t, forward, settings, stats)
+        times, dLdt = backward.times, [np.float64(0.0)] * len(observed)
+        a, dLdtheta = tree_map(lambda z: np.zeros_like(plain(z)[0]), z), zeros_like(theta)
+        for i in range(len(times) - 1, 0, -1):
+            if i in jumps:
+                dLdtheta = add(dLdtheta, knots_cotangent(backward.evaluate, f, at(z, i), times, i, a, theta))
+            if i in observed:
+                dLdz = at(dLdzs, observed[i])
+                dLdt[observed[i]] = dot(dLdz, backward.evaluate(f, at(z, i), times[i], theta))
+                a = add(a, dLdz)
             with backward.interval(i) as keywords:
-                z_back, a, integral = adjoint(z, add(a, dLdz), f, t[i - 1], t[i], theta, **keywords)
+                z_back, a, integral = adjoint(at(z, i), a, f, times[i - 1], times[i], theta, **keywords)
             backward.check_reconstruction(z_back, i - 1)
             dLdtheta = add(dLdtheta, integral)
         backward.warn()
-        dLdt[0] = -dot(a, backward.evaluate(f, at(zs, 0), t[0], theta))
+        dLdt[0] = -dot(a, backward.evaluate(f, at(z, 0), times[0], theta))
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), dLdtheta
 
-    return zs, back
+    return z if t is ts else at(z, list(observed)), back
 
 
 odeint = differentiable(_odeint, odeint_pullback)  # aug_dynamics goes through it too: the gradient is differentiable again

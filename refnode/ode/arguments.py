@@ -13,6 +13,7 @@ import numpy as np
 
 from refnode.ode.control import CONTROLLERS, Control, Norm, max_norm, norm_over
 from refnode.ode.events import Event
+from refnode.ode.interpolate import inputs_in
 from refnode.ode.reversible import Alf, Leapfrog, ReversibleHeun
 from refnode.ode.tableau import Tableau
 from refnode.ode.tableaus import TABLEAUS
@@ -139,7 +140,8 @@ def fixed_grid(name: Any, method: Any, t0: float, t1: float, steps: Any, step_si
     """The ends of fixed steps, the last of them exactly t1; None for adaptive steps."""
     if steps is None and step_size is None:
         if method.error_order is None:
-            raise ValueError(f"{getattr(method, 'name', name)} has no error estimate: give steps=n (over the whole of ts) or step_size=h; there is no good default.")
+            raise ValueError(f"{getattr(method, 'name', name)} has no error estimate: give steps=n (over the whole of ts) or step_size=h; "
+                             "there is no good default.")
         return None
     if steps is not None and step_size is not None:
         raise ValueError("give steps or step_size, not both.")
@@ -164,15 +166,8 @@ def jumps(jump_ts: Any, theta: Tree, t0: float, t1: float) -> list[float]:
     if given.ndim != 1 or given.dtype.kind not in "fiu" or not np.all(np.isfinite(given)):
         raise ValueError(f"jump_ts must be a list or a one-dimensional array of finite times, not {jump_ts!r}.")
     low, high = min(t0, t1), max(t0, t1)
-    return sorted({t for t in map(float, [*given, *knots_in(theta)]) if low <= t <= high}, reverse=t1 < t0)
-
-
-def knots_in(theta: Tree) -> list[float]:
-    if not is_container(theta):
-        return []
-    if "knots" in getattr(theta, "_fields", ()):
-        return [*theta.knots]
-    return [t for child in (theta.values() if isinstance(theta, dict) else theta) for t in knots_in(child)]
+    knots = [t for u in inputs_in(theta) for t in u.knots]
+    return sorted({t for t in map(float, [*given, *knots]) if low <= t <= high}, reverse=t1 < t0)
 
 
 def events(given: Any) -> list[Event]:

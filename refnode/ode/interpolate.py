@@ -20,7 +20,7 @@ def interpolate(knots: Any, values: Any, kind: str = "linear", slopes: Any = Non
 
     knots: (n,) times, strictly increasing; n >= 2, or 1 for a constant. values: (n, ...), one for each knot. u(t) has their trailing shape and dtype.
     kind: "constant": the value of the last knot at or before t; after the last knot its value is held.
-          "linear":   continuous, with kinks at the knots. Give jump_ts=u.knots to a solve, and none of its steps crosses a jump or a kink.
+          "linear":   continuous, with kinks at the knots. Steps of a solve end on the knots of a u in theta; for any other u give jump_ts=u.knots.
           "cubic":    continuous with its first derivative, which at the knots is `slopes`, in the shape of values. Without slopes it is that of the
                       parabola through the knot and its two neighbours, at the ends through the nearest three knots.
     Integers become float64, float32 stays. At a knot, the piece that begins there counts, at the last one the piece that ends there. Outside of
@@ -86,6 +86,14 @@ class Interpolant(NamedTuple):
         if kind == "linear":
             return linear
         return linear + theta * (theta - 1) * ((1 - 2 * theta) * (u1 - u0) + h * ((theta - 1) * slopes[i] + theta * slopes[i + 1]))
+
+
+def inputs_in(theta: Any) -> list[Interpolant]:
+    """The interpolants among the parameters, in the order of the leaves."""
+    if isinstance(theta, Interpolant):
+        return [theta]
+    children = theta.values() if isinstance(theta, dict) else theta if isinstance(theta, (tuple, list)) else ()
+    return [u for child in children for u in inputs_in(child)]
 
 
 def three_point_slopes(knots: Any, values: Any) -> Any:

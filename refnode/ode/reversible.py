@@ -110,8 +110,8 @@ class Leapfrog:
         """f at the start, and whether f has the form that the method needs: q and p are exchanged for states nearby, one after the other."""
         n = self.n
         f(z, t, self.k)
-        for part, other, name, rule in ((slice(None, n), slice(n, None), "q", "dq/dt may depend on p and t alone"),
-                                        (slice(n, None), slice(None, n), "p", "dp/dt may depend on q and t alone")):
+        for part, name, rule in ((slice(None, n), "q", "dq/dt may depend on p and t alone"),
+                                 (slice(n, None), "p", "dp/dt may depend on q and t alone")):
             nearby = z.copy()
             nearby[part] = nearby[part] * 1.0009765625 + 2**-10
             f(nearby, t, self.k1)
@@ -149,11 +149,14 @@ class ParabolaStep:
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """The states at times (m,) inside the step, as (m, n); at its ends the states themselves."""
+        at_end = times == self.t1
+        if np.all(at_end):  # the interpolant may cost evaluations of its own
+            return np.tile(self.z1, (len(times), 1))
         h = self.t1 - self.t
         x = ((times - self.t) / h)[:, None]
         hv = h * self.slope()
         z = self.z + x * (hv + x * (self.z1 - self.z - hv))
-        z[times == self.t1] = self.z1
+        z[at_end] = self.z1
         return z.astype(self.z.dtype, copy=False)
 
     def slope(self) -> np.ndarray:

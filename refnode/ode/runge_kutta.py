@@ -61,10 +61,13 @@ class RungeKuttaStep:
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """The states at times (m,) inside the step, as (m, n); at its ends the states themselves."""
+        at_end = times == self.t1
+        if np.all(at_end):  # the interpolant may cost evaluations of its own
+            return np.tile(self.z1, (len(times), 1))
         h = self.t1 - self.t
         self.complete()
         z = interpolate(self.z, h, self.K, self.method, (times - self.t) / h)
-        z[times == self.t1] = self.z1
+        z[at_end] = self.z1
         return z
 
     def complete(self) -> None:
@@ -77,11 +80,16 @@ class RungeKuttaStep:
             self.K = K
 
     def keep(self) -> None:
-        """What the next step would overwrite is copied, and the interpolant completed."""
+        """What the next step would overwrite is copied, and the interpolant completed: f is let go, so that the step can be pickled."""
         stages = self.K
         self.complete()
         if self.K is stages:
             self.K = stages.copy()
+        self.f = _let_go
+
+
+def _let_go(z: np.ndarray, t: float, out: np.ndarray) -> None:
+    raise AssertionError("a kept step has all its stages.")
 
 
 class RungeKutta:

@@ -66,6 +66,14 @@ class Steps:
 
     def __next__(self) -> Step:
         """The next accepted step."""
+        if self.t == self.t_end:
+            raise StopIteration
+        try:
+            return self._step()
+        except StopIteration as error:  # f's own would end the solve without a word
+            raise RuntimeError("f raised StopIteration.") from error
+
+    def _step(self) -> Step:
         raise NotImplementedError
 
     def restart(self, t: float, z: np.ndarray) -> None:
@@ -87,8 +95,6 @@ class Steps:
     def _begin_step(self) -> None:
         """What the method needs at the start of a step; behind a jump, and after a restart, everything anew."""
         if self.t == self.stop:
-            if self.t == self.t_end:
-                raise StopIteration
             self.restart(self.t, self.z)
         if self.begun:
             self.method.go_on(self.f_here, self.z, self.t)
@@ -132,7 +138,7 @@ class AdaptiveSteps(Steps):
         self.control, self.h, self.not_finite = control, control.first_step, 0
         super().__init__(f, method, z, t, t_end, jumps, stats, max_steps)
 
-    def __next__(self) -> Step:
+    def _step(self) -> Step:
         self._begin_step()
         t, z, stop, sign, method, f, stats = self.t, self.z, self.stop, self.sign, self.method, self.f_here, self.stats
         control, k = self.control, self.method.error_order
@@ -193,7 +199,7 @@ class FixedSteps(Steps):
         super().restart(t, z)
         self.next = bisect.bisect_right(self.grid, self.sign * t, key=lambda g: self.sign * g)
 
-    def __next__(self) -> Step:
+    def _step(self) -> Step:
         t, z = self.t, self.z
         self._begin_step()
         t1 = self.grid[self.next]

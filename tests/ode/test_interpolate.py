@@ -373,11 +373,16 @@ def relax_inside(z, t, theta):
     return relax(z, t - 1e-15 if t >= high else t + 1e-15 if t <= low else t, theta)
 
 
-def by_pieces(z, times, theta, **solver):
-    """z at the last of the times, without a step across a kink."""
+def in_pieces(z, times, theta, **solver):
+    """z at the last of the times: a solve for each piece."""
     for piece in itertools.pairwise(times):
         z = rn.ODESolve(z, relax_inside, *piece, theta | {"piece": piece}, **solver)
     return z
+
+
+def at_once(z, times, theta, **solver):
+    """The same by one solve, which finds the knots in theta."""
+    return rn.ODESolve(z, relax, times[0], times[-1], theta, **solver)
 
 
 def hat_integrals(knots):
@@ -393,15 +398,15 @@ def hat_integrals(knots):
     return c
 
 
+@pytest.mark.parametrize("z1", [in_pieces, at_once])
 @pytest.mark.parametrize("direction", [1, -1])
-def test_gradients_through_a_solve_by_closed_form(direction):
+def test_gradients_through_a_solve_by_closed_form(direction, z1):
     """z' = W u(t) - z with a linear u. Backwards, from T to t0, z(t0) = e^(T - t0) (z(T) - W sum_i c_i u_i), and errors grow as z does."""
     values, growth, c = numbers(5, 2), np.exp(KNOTS[0] - KNOTS[-1]), hat_integrals(KNOTS)
     if direction == -1:
         growth, c = 1 / growth, -c / growth
     theta = {"u": interpolate(KNOTS, values), "W": W}
-    loss = lambda z0, theta: L @ by_pieces(z0, KNOTS[::direction].tolist(), theta, **TIGHT)
-    value, (dz0, dtheta) = rn.value_and_grad(loss, (0, 1))(Z0, theta)
+    value, (dz0, dtheta) = rn.value_and_grad(lambda z0, theta: L @ z1(z0, KNOTS[::direction].tolist(), theta, **TIGHT), (0, 1))(Z0, theta)
     bound = TB * max(1.0, growth)
     assert abs(value - L @ (growth * Z0 + W @ (c @ values))) < bound
     assert np.abs(dz0 - growth * L).max() < bound
@@ -410,30 +415,24 @@ def test_gradients_through_a_solve_by_closed_form(direction):
     assert isinstance(dtheta["u"], Interpolant) and dtheta["u"].kind is None
 
 
-def test_one_solve_over_all_knots():
-    """A cubic is smooth enough for steps across the knots: one call of odeint agrees with a solve in pieces."""
-    theta = {"u": interpolate(KNOTS, numbers(5, 2), "cubic"), "W": W}
-    whole = rn.value_and_grad(lambda theta: L @ rn.odeint(relax, Z0, KNOTS, theta, **TIGHT)[-1])(theta)
-    pieces = rn.value_and_grad(lambda theta: L @ by_pieces(Z0, KNOTS.tolist(), theta, **TIGHT))(theta)
-    assert all(np.abs(x - y).max() < 2 * TB for x, y in zip(leaves(whole), leaves(pieces), strict=True))
-
-
-def test_second_derivatives_through_a_solve_by_closed_form():
+@pytest.mark.parametrize("z1", [in_pieces, at_once])
+def test_second_derivatives_through_a_solve_by_closed_form(z1):
     """(l . z(T))^2 is quadratic in the values: its Hessian is 2 m m^T with m_i = c_i W^T l."""
     knots, values, v = KNOTS[:3].tolist(), numbers(3, 2), numbers(3, 2, seed=1)
     m = np.outer(hat_integrals(knots), W.T @ L)
-    loss = lambda values: (L @ by_pieces(Z0, knots, {"u": interpolate(knots, values), "W": W}, **TIGHT)) ** 2
-    (product,) = rn.hvp(loss, (values,), (v,))
+    (product,) = rn.hvp(lambda values: (L @ z1(Z0, knots, {"u": interpolate(knots, values), "W": W}, **TIGHT)) ** 2, (values,), (v,))
     assert np.abs(product - 2 * m * np.sum(m * v)).max() < TB
 
 
+@pytest.mark.parametrize("z1", [in_pieces, at_once])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_through_a_solve_against_differences(kind):
+def test_gradients_through_a_solve_against_differences(kind, z1):
     """u is made inside of the loss, so that default slopes follow. z(T) is linear in the values: in them, central differences over any distance
-    (here 1) have no error but the solves'. In the knots, see `difference`; the solve is cut at them, so that a jump's motion is in the gradient, too.
+    (here 1) have no error but the solves'. In the knots, see `difference`; a jump's motion is in the gradient, too. (The solve ends between two
+    knots: on a jump its value has two derivatives in the end time.)
     """
     values, solver = numbers(5, 2), {"rtol": 1e-10, "atol": 1e-12}
-    loss = lambda knots, values: L @ by_pieces(Z0, list(knots), {"u": interpolate(knots, values, kind), "W": W}, **solver)
+    loss = lambda knots, values: L @ z1(Z0, [*knots[:4], 1.9], {"u": interpolate(knots, values, kind), "W": W}, **solver)
     dknots, dvalues = rn.grad(loss, (0, 1))(KNOTS, values)
     wanted = np.zeros_like(values)
     for i in np.ndindex(values.shape):

@@ -16,6 +16,8 @@ TS = np.arange(21.0)  # where solutions are compared
 class Problem:
     """z' = f(z, t, theta) on [0, 20], z(0) = z0 with D components; the numbers stand in f, theta is an empty tuple.
 
+    f is analytic where the solution runs, written in plain NumPy, and takes complex and longdouble arguments as well.
+
     exact(ts) is the solution at ts (N,), as (N, D); None where there is no closed form.
     invariants[name](z, t) stays constant along every solution, not only along the one that starts at z0.
     """

@@ -44,7 +44,9 @@ def main() -> None:
         "method": f"Extrapolated modified midpoint rule, order {2 * COLUMNS}, tolerance {TOLERANCE} a step, longdouble with machine epsilon "
         f"{float(np.finfo(np.longdouble).eps):.1e}; Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}.",
         "cross_checks": {
-            f"{method}, rtol {settings['rtol']}, atol {settings['atol']}, at t = 5, 10, 20": {name: distance(PROBLEMS[name], computed[name], method) for name in names}
+            f"{method}, rtol {settings['rtol']}, atol {settings['atol']}, at t = 5, 10, 20": {
+                name: distance(PROBLEMS[name], computed[name], method) for name in names
+            }
             for method, settings in CROSS_CHECKS.items()
         },
         "values": {name: rows.tolist() for name, rows in computed.items()},

@@ -19,6 +19,12 @@ def _a5(ts):
     return 4 * np.exp(np.pi / 2 - phi) * np.sin(phi)
 
 
+def _a5_spiral(z, t):
+    """ln(r) + phi, with phi = 2 arctan(z/(r + t)), the angle without a jump at z = 0."""
+    r = np.sqrt(t * t + z[0] * z[0])
+    return np.log(r) + 2 * np.arctan(z[0] / (r + t))
+
+
 CLASS_A = [
     problem("A1", "exponential decay", [1], lambda z, t, _: -z, lambda ts: np.exp(-ts)[:, None]),
     problem("A2", "a Riccati equation", [1], lambda z, t, _: -(z**3) / 2, lambda ts: (1 / np.sqrt(1 + ts))[:, None]),
@@ -26,6 +32,6 @@ CLASS_A = [
     problem("A4", "logistic growth", [1], lambda z, t, _: z / 4 * (1 - z / 20), lambda ts: (20 / (1 + 19 * np.exp(-ts / 4)))[:, None]),
     problem(
         "A5", "a spiral", [4], lambda z, t, _: (z - t) / (z + t), lambda ts: _a5(ts)[:, None],
-        spiral=lambda z, t: np.log(t * t + z[0] * z[0]) / 2 - np.arctan(t / z[0]),
+        spiral=_a5_spiral,
     ),
 ]

@@ -53,7 +53,7 @@ CLASS_E = [
     problem("E3", "Duffing's equation with a forcing", [0, 0], _duffing_f),
     problem(
         "E4", "a fall with quadratic drag", [30, 0], _falling_f, _falling,
-        orbit=lambda z, t: np.log(0.08 - z[1] ** 2) + 0.8 * z[0],
+        orbit=lambda z, t: (0.08 - z[1] ** 2) * np.exp(0.8 * (z[0] - 30)),
     ),
     problem(
         "E5", "a pursuit", [0, 0], _pursuit_f, _pursuit,

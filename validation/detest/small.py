@@ -48,6 +48,12 @@ def _b4(ts):
     return np.stack([r * np.cos(ts), r * np.sin(ts), np.sin(ts)], axis=1)
 
 
+def _b4_phase(z, t):
+    """sin(phi - t), phi the angle around the axis."""
+    x, y, _height = z
+    return (y * np.cos(t) - x * np.sin(t)) / np.sqrt(x * x + y * y)
+
+
 def _b5_f(z, t, _):
     x, y, w = z
     return np.array([y * w, -x * w, -0.51 * x * y])
@@ -57,7 +63,7 @@ CLASS_B = [
     problem("B1", "predators and prey", [1, 3], _b1_f, orbit=lambda z, t: z[0] - np.log(z[0]) + 2 * (z[1] - np.log(z[1]))),
     problem("B2", "a linear chemical reaction", [2, 0, 1], _b2_f, _b2, mass=lambda z, t: np.sum(z)),
     problem("B3", "a nonlinear chemical reaction", [1, 0, 0], _b3_f, _b3, mass=lambda z, t: np.sum(z)),
-    problem("B4", "the surface of a torus", [3, 0, 0], _b4_f, _b4, angle=lambda z, t: np.arctan(z[1] / z[0]) - t),
+    problem("B4", "the surface of a torus", [3, 0, 0], _b4_f, _b4, phase=_b4_phase),
     problem(
         "B5", "a rigid body without external forces", [0, 1, 1], _b5_f, lambda ts: np.stack(ellipj(ts, 0.51)[:3], axis=1),
         circle=lambda z, t: z[0] ** 2 + z[1] ** 2, ellipse=lambda z, t: 0.51 * z[0] ** 2 + z[2] ** 2,

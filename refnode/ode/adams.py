@@ -1,0 +1,207 @@
+"""Adams methods of variable order and step size, which predict, evaluate, correct and evaluate (PECE). For equations that are not stiff.
+
+Krogh's modified divided differences, after Hairer, Norsett and Wanner III.5; the choice of order and step size is that of Shampine and Gordon
+1975 (their code STEP, which ODE and DEABM share), with two differences: a step never reaches beyond the end of the interval, and the error
+norm is the house's. Phi_j(n) = prod_{i<j} (t_n - t_{n-1-i}) f[t_n, ..., t_{n-j}] is the j-th backward difference of f where steps are equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from refnode.ode.control import Control
+from refnode.ode.jacobian import Jacobian
+from refnode.ode.multistep import MultistepSteps
+from refnode.ode.runge_kutta import Evaluate
+from refnode.ode.solution import SolveStats
+
+MAX_ORDER = 12  # of the predictor; the corrector's is higher by 1
+GAUSS = np.polynomial.legendre.leggauss(7)  # exact up to degree 13: more than the products that are integrated have
+
+
+def adams_moulton(count: int) -> np.ndarray:
+    """gamma*_0, gamma*_1, ...: sum_{i<=m} gamma*_i / (m + 1 - i) = 0 for m > 0, gamma*_0 = 1. HNW: III.1 (1.12)"""
+    gamma = [Fraction(1)]
+    for m in range(1, count):
+        gamma.append(-sum((g / (m + 1 - i) for i, g in enumerate(gamma)), Fraction(0)))
+    return np.array(gamma, float)
+
+
+GAMMA_STAR = np.abs(adams_moulton(MAX_ORDER + 2))
+
+
+def integrals(times: np.ndarray, t1: float, theta: np.ndarray) -> np.ndarray:
+    """g_j(theta) = int_0^theta prod_{i<j} (t_n + s h - t_{n-i}) / (t1 - t_{n-i}) ds, j = 0, ..., k, h = t1 - t_n.
+
+    times: (k,), t_n and those before. theta: (m,). Returns (m, k + 1). HNW: III.5 (5.6)
+    """
+    x, weights = GAUSS
+    t = times[0] + np.multiply.outer(theta, (1 + x) / 2)[..., None] * (t1 - times[0])
+    products = np.ones((len(theta), len(x), len(times) + 1))
+    np.cumprod((t - times) / (t1 - times), axis=-1, out=products[..., 1:])
+    return theta[:, None] / 2 * (weights @ products)
+
+
+def growth(times: np.ndarray, t1: float) -> np.ndarray:
+    """beta_j = prod_{i<j} (t1 - t_{n-i}) / (t_n - t_{n-1-i}), j = 0, ..., k: by it differences grow when the step does.
+
+    times: (k + 1,), t_n and those before. Returns (k + 1,). HNW: III.5 (5.10)
+    """
+    return np.concatenate([[1.0], np.cumprod((t1 - times[:-1]) / (times[0] - times[1:]))])
+
+
+@dataclass(slots=True)
+class AdamsStep:
+    """An accepted step from (t, z) to (t1, z1), flat, of order k.
+
+    times: (k,), t and those before. Phi: (k + 1, n), Phi*_j(n) for j < k and Phi_k(n+1) with f at the predicted state.
+    change: (n,), f at z1 minus f at the predicted state.
+    """
+
+    t: float
+    t1: float
+    z: np.ndarray
+    z1: np.ndarray
+    times: np.ndarray
+    Phi: np.ndarray
+    change: np.ndarray
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """The states at times (m,) inside the step, as (m, n): z + h sum_j g_j(theta) Phi_j + h theta^2 (theta - 1) change.
+
+        The sum is the integral that the corrector took up to theta = 1. The last term moves neither end; it gives the right slope at t1, where the
+        sum has that of the predicted state. So the solution has a continuous derivative.
+        """
+        h, dtype = self.t1 - self.t, self.z.dtype
+        theta = (times - self.t) / h
+        z = self.z + h * (integrals(self.times, self.t1, theta).astype(dtype) @ self.Phi
+                          + np.multiply.outer((theta**2 * (theta - 1)).astype(dtype), self.change))
+        z[times == self.t1] = self.z1
+        return z
+
+    def keep(self) -> None:
+        """No later step touches these arrays."""
+
+
+class AdamsSteps(MultistepSteps):
+    """Steps of the PECE method: predicted with order k, corrected with order k + 1, and two evaluations each.
+
+        p = z + h sum_{j<k} g_j Phi*_j(n),   z1 = p + h g_k Phi_k(n+1),   Phi*_j(n) = beta_j Phi_j(n),
+        Phi_0(n+1) = f,   Phi_{j+1}(n+1) = Phi_j(n+1) - Phi*_j(n),   with f at p, and at z1 for the next step
+        error = h (g_{k-1} - g_k) Phi_k(n+1),   that of the corrector of order k: z1 is better by one order
+
+    The first steps double their size and raise the order each time. Later a step of twice the size is taken only if its estimate is half the
+    tolerance: steps stay equal as long as they can. jac is not used.
+    HNW: III.5, III.7
+    """
+
+    def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,
+                 control: Control, jac: Jacobian | None = None, max_order: int = MAX_ORDER):
+        self.Phi, self.times = np.zeros((max_order + 2, z.size), z.dtype), np.zeros(max_order + 1)
+        self.memory = [self.Phi, self.times]
+        super().__init__(f, z, t, t_end, jumps, stats, max_steps, control, jac, max_order)
+
+    def restart(self, t: float, z: np.ndarray) -> None:
+        super().restart(t, z)
+        self.starting = True
+
+    def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
+        """Before t, f counts as constant."""
+        self.Phi[:] = 0
+        f(z, t, self.Phi[0])
+        return self.Phi[0]
+
+    def _first_size(self, f0: np.ndarray) -> None:
+        super()._first_size(f0)
+        self.times[:] = self.t - self.sign * self.h * np.arange(len(self.times))
+
+    def _step(self) -> AdamsStep:
+        self._begin_step()
+        t, z, f, control = self.t, self.z, self.f_here, self.control
+        self.h, ratio, failures = self._allowed(self.h), 0.0, 0
+        f_p, f1 = np.empty_like(z), np.empty_like(z)
+        while True:
+            t1 = self._end_of_try(self.h, ratio)
+            h, k, times = t1 - t, self.k, self.times[:self.k + 1].copy()
+            g = integrals(times[:k], t1, np.ones(1))[0].astype(z.dtype)
+            beta = growth(times, t1).astype(z.dtype)
+            Phi = beta[:, None] * self.Phi[:k + 1]  # Phi*_0(n), ..., Phi*_k(n)
+            summed = np.cumsum(Phi[k - 1::-1], axis=0)[::-1]  # Phi_0(n+1), ... if the difference of order k were zero; smallest terms first
+            p = z + h * (g[:k] @ Phi[:k])
+            f(p, t1, f_p)
+            difference = f_p - summed[0]  # Phi_k(n+1)
+            z1 = p + h * g[k] * difference
+
+            scale = control.atol + control.rtol * np.maximum(np.abs(z), np.abs(z1))
+            size = lambda Phi_j: abs(h) * control.norm(Phi_j / scale)
+            ratio = float((g[k - 1] - g[k]).real) * size(difference)
+            if ratio < 1:
+                f(z1, t1, f1)
+                if not np.all(np.isfinite(f1)):
+                    ratio = math.nan
+            # The errors of the orders k, k - 1 and k - 2, as if the steps before had had the size of this one
+            sigma = GAMMA_STAR[:k + 1] * np.cumprod(np.concatenate([[1.0], np.arange(1, k + 1) * h / (t1 - times[:k])]))
+            errors = [sigma[k - i] * size(difference + summed[k - i] if i else difference) for i in range(min(k, 3))]
+            lower = max(errors[1:]) <= errors[0] * (0.5 if k == 2 else 1) if k > 1 else False
+            if self._accepts(t1, ratio):
+                break
+            failures += 1
+            self._shrink(failures, errors[0], lower)
+
+        change = f1 - f_p
+        last = difference + change
+        self.Phi[k + 1] = last - Phi[k]
+        self.Phi[k] = last
+        self.Phi[:k] = summed + last
+        self.times[1:], self.times[0] = self.times[:-1].copy(), t1
+        self.t, self.z = t1, z1
+        self.h, self.equal_steps = (abs(h) if t1 == self.stop else self.h), self.equal_steps + 1
+        self._choose(errors, lower, GAMMA_STAR[k + 1] * size(self.Phi[k + 1]))
+        Phi[k] = difference
+        return AdamsStep(t, t1, z, z1, times[:k], Phi, change)
+
+    def _shrink(self, failures: int, error: float, lower: bool) -> None:
+        """After a rejection: half the size, perhaps a lower order; from the third one on order 1, where the estimate is a difference of f alone."""
+        factor = 0.5
+        if failures > 3 and 0.25 * error > 0.5:
+            factor = math.sqrt(0.5 / error)
+        self.k = 1 if failures >= 3 else self.k - lower
+        self.h *= factor
+        self.equal_steps, self.starting = 0, False
+
+    def _choose(self, errors: list[float], lower: bool, higher: float) -> None:
+        """The order and size of the next step, from what the error of this one would have been with the orders k, k - 1, k - 2, and k + 1.
+
+        The estimate for k + 1 holds for equal steps alone.
+        """
+        k, error = self.k, errors[0]
+        self.starting = self.starting and not lower and k < self.max_order
+        if self.starting:
+            self.k, factor = k + 1, 2.0
+        else:
+            if not lower and self.equal_steps > k:
+                lower = k > 1 and errors[1] <= min(error, higher)
+                if not lower and k < self.max_order and higher < error * (0.5 if k == 1 else 1):
+                    self.k, error = k + 1, higher
+            if lower:
+                self.k, error = k - 1, errors[1]
+            if error * 2 ** (self.k + 1) <= 0.5:
+                factor = 2.0
+            else:
+                factor = 1.0 if error <= 0.5 else max(0.5, min(0.9, (0.5 / error) ** (1 / (self.k + 1))))
+        h = self._allowed(factor * self.h)
+        self.h, self.equal_steps = h, self.equal_steps if h == self.h else 0
+
+    def progress(self) -> dict[str, Any]:
+        return super().progress() | {"starting": self.starting}
+
+    def resume(self, progress: Any) -> None:
+        super().resume(progress)
+        if self.begun:
+            self.starting = bool(progress["starting"])
