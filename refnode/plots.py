@@ -76,7 +76,7 @@ def draw_work_precision(diagrams: Sequence[Any], path: str) -> None:
     looks: dict[str, dict[str, Any]] = {
         "refnode": {"linestyle": "-", "linewidth": 1.6, "marker": "o", "markersize": 3.2},
         "SciPy": {"linestyle": (0, (3, 2)), "linewidth": 1.1, "marker": "o", "markersize": 7.5, "markerfacecolor": "none", "markeredgewidth": 0.9}}
-    style = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#555555", "axes.linewidth": 0.8,
+    style: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#555555", "axes.linewidth": 0.8,
              "axes.titlesize": 10.5, "axes.titlelocation": "left", "xtick.color": "#555555", "ytick.color": "#555555",
              "xtick.labelcolor": "#222222", "ytick.labelcolor": "#222222", "grid.color": "#e4e4e4", "grid.linewidth": 0.7,
              "axes.axisbelow": True, "mathtext.fontset": "cm"}

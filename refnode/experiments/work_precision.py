@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +101,7 @@ def crowding(problem: Problem, ts: np.ndarray, method: str, tol: float, samples:
     for i in chosen:
         t, h = float(sol.t_steps[i]), float(sol.t_steps[i + 1] - sol.t_steps[i])
         decay = -np.linalg.eigvals(jacobian(sol(t), t, ())).real.min()
-        ratios.append(h * max(decay, 0.0))
+        ratios.append(h * max(0.0, decay))
     return statistics.median(ratios) / real_stability_limit(method)
 
 
@@ -125,9 +126,9 @@ def measure(problem: Problem, ts: np.ndarray, exact: np.ndarray, methods: Sequen
 
 
 def medians(rounds: Sequence[Curves]) -> Curves:
-    """The curves of the first round with the median of the times of all."""
-    return {key: [replace(works[0], seconds=statistics.median(work.seconds for work in works)) for works in zip(*repeated, strict=True)]
-            for key in rounds[0] for repeated in [[curves[key] for curves in rounds]]}
+    """The curves of the first round, with the medians of the times of all."""
+    return {key: [replace(turns[0], seconds=statistics.median(work.seconds for work in turns))
+                  for turns in zip(*(curves[key] for curves in rounds), strict=True)] for key in rounds[0]}
 
 
 def run(argv: list[str], problems: Mapping[str, Problem], ts: np.ndarray, solution: Callable[[str], np.ndarray]) -> int:
@@ -164,7 +165,12 @@ def run(argv: list[str], problems: Mapping[str, Problem], ts: np.ndarray, soluti
             bar.set_postfix_str(name, refresh=False)
             rounds = []
             for _ in range(options.rounds):
-                rounds.append(measure(problems[name], ts, solution(name), options.methods, TOLERANCES))
+                try:
+                    rounds.append(measure(problems[name], ts, solution(name), options.methods, TOLERANCES))
+                except rn.SolverError as error:  # a method of low order may need more steps than a solve is allowed
+                    bar.close()
+                    print(f"refnode plot: no picture of {name}, as a solve failed: {error}", file=sys.stderr)
+                    return 1
                 bar.update()
             diagrams.append(Diagram(name, problems[name].title, medians(rounds)))
     draw_work_precision(diagrams, options.output)

@@ -99,14 +99,14 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
                 dLdtheta = add(dLdtheta, knots_cotangent(backward.evaluate, f, at(z, i), times, i, a, theta))
             if i in observed:
                 dLdz = at(dLdzs, observed[i])
-                dLdt[observed[i]] = dot(dLdz, backward.evaluate(f, at(z, i), times[i], theta))
+                dLdt[observed[i]] = dot(dLdz, backward.evaluate(f, at(z, i), jumps.get(i, times[i]), theta))
                 a = add(a, dLdz)
             with backward.interval(i) as keywords:
                 z_back, a, integral = adjoint(at(z, i), a, f, times[i - 1], times[i], theta, **keywords)
             backward.check_reconstruction(z_back, i - 1)
             dLdtheta = add(dLdtheta, integral)
         backward.warn()
-        dLdt[0] = -dot(a, backward.evaluate(f, at(z, 0), times[0], theta))
+        dLdt[0] = -dot(a, backward.evaluate(f, at(z, 0), jumps.get(0, times[0]), theta))
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), dLdtheta
 
     return z if t is ts else at(z, list(observed)), back

@@ -35,8 +35,8 @@ def arrays(tree: Tree) -> Tree:
     return tree_map(lambda x: x if isinstance(plain(x), np.ndarray) else np.broadcast_to(x, ()), tree)
 
 
-def at(tree: Tree, i: int) -> Tree:
-    """Entry i of each leaf: the state at one of the observation times."""
+def at(tree: Tree, i: int | list[int]) -> Tree:
+    """Entry i of each leaf (or entries): the state at one of the observation times (or at several)."""
     return tree_map(lambda x: x[i], tree)
 
 

@@ -15,7 +15,7 @@ from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import conform
 from refnode.errors import ReconstructionError, ReconstructionWarning, SolverError
 from refnode.gradients.algebra import at
-from refnode.ode.arguments import observation_times, spread, method_named
+from refnode.ode.arguments import method_named, observation_times, spread
 from refnode.ode.control import Norm, error_ratio, norm_over
 from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
@@ -51,7 +51,8 @@ class BackwardSolver:
         if solver.get("backward_method") is not None:
             method = method_named(solver["backward_method"])
             if method.error_order is None and solver.get("steps") is None and solver.get("step_size") is None:
-                raise ValueError(f"backward_method: {solver['backward_method']} has no error estimate, and the forward solve gives no steps or step_size.")
+                raise ValueError(f"backward_method: {solver['backward_method']} has no error estimate, and the forward solve gives no steps or "
+                                 "step_size.")
         return {k: v for k, v in solver.items() if k not in OWN}, {k: v for k, v in solver.items() if k in OWN and v is not None}
 
     def __init__(self, zs: Tree, dLdzs: Tree, ts: Any, forward: dict[str, Any], settings: dict[str, Any], stats: Stats):

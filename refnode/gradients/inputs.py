@@ -15,38 +15,39 @@ from refnode.ode.interpolate import Interpolant, inputs_in
 from refnode.tree import Tree, is_container
 
 
-def nodes(ts: Any, theta: Tree, jump_ts: Any) -> tuple[Any, dict[int, int], set[int]]:
-    """The observation times with the jumps inside of them, in order; which of these are observations, {place here: place in ts}; and at which
-    of them a piecewise constant input jumps. ts itself, if there are no jumps."""
-    inputs = inputs_in(theta)
-    given = arguments.jumps(jump_ts, (), -math.inf, math.inf)
-    if not inputs and not given:
-        return ts, {i: i for i in range(len(ts))}, set()
+def nodes(ts: Any, theta: Tree, jump_ts: Any) -> tuple[Any, dict[int, int], dict[int, float]]:
+    """The observation times with the jumps inside of them, in order (ts itself, if there are none); which of these are observations, {place here:
+    place in ts}; and which are jumps, {place: a time just before, in the direction of the solve; just behind, at the start}."""
+    everywhere = arguments.jumps(jump_ts, (), -math.inf, math.inf) + [t for u in inputs_in(theta) for t in u.knots]
     values = [float(plain(t)) for t in ts]
     low, high = min(values[0], values[-1]), max(values[0], values[-1])
-    jumps = {float(plain(t)): t for t in [*given, *(t for u in inputs for t in u.knots)] if low < plain(t) < high and plain(t) not in values}
-    unsorted = [(value, i, t) for i, (value, t) in enumerate(zip(values, ts, strict=True))] + [(value, None, t) for value, t in jumps.items()]
-    found = sorted(unsorted, key=lambda node: node[0], reverse=values[-1] < values[0])
-    constant = {value for u in inputs if u.kind == "constant" for value in map(float, plain(u.knots)) if low < value < high}
-    last_of_its_time = {value: place for place, (value, _, _) in enumerate(found)}
-    return (np.stack([t for _, _, t in found]), {place: i for place, (_, i, _) in enumerate(found) if i is not None},
-            {last_of_its_time[value] for value in constant})
+    jumps = {float(plain(t)): t for t in everywhere if low <= plain(t) <= high}
+    if not jumps:
+        return ts, {i: i for i in range(len(values))}, {}
+    found = [(value, i, t) for i, (value, t) in enumerate(zip(values, ts, strict=True))]
+    found += [(value, None, t) for value, t in jumps.items() if value not in values]
+    found.sort(key=lambda node: node[0], reverse=values[-1] < values[0])
+    sides = {place: t + (math.nextafter(value, values[0] if place else values[-1]) - value)
+             for place, (value, _, t) in enumerate(found) if value in jumps}
+    return np.stack([t for _, _, t in found]), {place: i for place, (_, i, _) in enumerate(found) if i is not None}, sides
 
 
 def knots_cotangent(evaluate: Callable[..., Tree], f: Callable[..., Any], z: Tree, times: Any, i: int, a: Tree, theta: Tree) -> Tree:
-    """The part of dL/dtheta that a jump at tau = times[i] brings: dL/dtau = a(tau)^T (f before tau - f behind tau) for a knot tau of a constant input.
+    """The part of dL/dtheta that a jump at tau = times[i] brings: dL/dtau = a(tau)^T (f before tau - f behind tau), tau a knot of a constant input.
 
     "Before" and "behind" are in the direction of the solve. f is asked behind tau, once with the knot moved farther, so that the input has the
     value before it. Of inputs that jump at the same time each is taken to jump after the others, and an observation at tau to come before it.
     """
     change = zeros_like(theta)
-    tau = float(plain(times[i]))
-    ulp = np.float64(math.copysign(math.ulp(tau), plain(times[-1]) - plain(times[0])))
+    tau, behind = float(plain(times[i])), [float(plain(t)) for t in times[i + 1:]]
+    if tau in behind or all(t == tau for t in behind):  # of several observations at one time the last; and at the end nothing is behind
+        return change
+    ulp = np.float64(math.copysign(math.ulp(tau), behind[-1] - tau))
     for number, u in enumerate(inputs_in(theta)):
         for k in np.flatnonzero(plain(u.knots) == tau) if u.kind == "constant" else ():
             here = np.arange(len(u.knots)) == k
-            behind, moved = u.knots[k] + 2 * ulp, u._replace(knots=u.knots + 4 * ulp * here)
-            jump = dot(a, evaluate(f, z, behind, replace_input(theta, number, moved))) - dot(a, evaluate(f, z, behind, theta))
+            t, moved = u.knots[k] + 2 * ulp, u._replace(knots=u.knots + 4 * ulp * here)
+            jump = dot(a, evaluate(f, z, t, replace_input(theta, number, moved))) - dot(a, evaluate(f, z, t, theta))
             found = inputs_in(change)[number]
             change = replace_input(change, number, found._replace(knots=found.knots + jump * here))
     return change

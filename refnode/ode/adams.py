@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from refnode.ode.control import Control
-from refnode.ode.jacobian import Jacobian
 from refnode.ode.multistep import MultistepSteps
 from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
@@ -56,6 +55,13 @@ def growth(times: np.ndarray, t1: float) -> np.ndarray:
     return np.concatenate([[1.0], np.cumprod((t1 - times[:-1]) / (times[0] - times[1:]))])
 
 
+def as_if_equal(times: np.ndarray, t1: float) -> np.ndarray:
+    """|gamma*_j| sigma_j, j = 0, ..., k. By it |h Phi_j(n+1)| is the error of order j, had all steps the size of the last; sigma_j brings Phi_j to
+    such steps: sigma_j = prod_{i<j} (i + 1) h / (t1 - t_{n-i}), h = t1 - t_n. times: (k,), t_n and those before."""
+    k = len(times)
+    return GAMMA_STAR[:k + 1] * np.concatenate([[1.0], np.cumprod(np.arange(1, k + 1) * (t1 - times[0]) / (t1 - times))])
+
+
 @dataclass(slots=True)
 class AdamsStep:
     """An accepted step from (t, z) to (t1, z1), flat, of order k.
@@ -90,36 +96,35 @@ class AdamsStep:
 
 
 class AdamsSteps(MultistepSteps):
-    """Steps of the PECE method: predicted with order k, corrected with order k + 1, and two evaluations each.
+    """Steps of the PECE method: predicted with order k, corrected with order k + 1, two evaluations each.
 
-        p = z + h sum_{j<k} g_j Phi*_j(n),   z1 = p + h g_k Phi_k(n+1),   Phi*_j(n) = beta_j Phi_j(n),
-        Phi_0(n+1) = f,   Phi_{j+1}(n+1) = Phi_j(n+1) - Phi*_j(n),   with f at p, and at z1 for the next step
-        error = h (g_{k-1} - g_k) Phi_k(n+1),   that of the corrector of order k: z1 is better by one order
+        p = z + h sum_{j<k} g_j Phi*_j(n),   z1 = p + h g_k Phi_k(n+1),   Phi*_j(n) = beta_j Phi_j(n)
+        Phi_0(n+1) = f,   Phi_{j+1}(n+1) = Phi_j(n+1) - Phi*_j(n),   with f at p; and with f at z1 for the next step
+        error = h (g_{k-1} - g_k) Phi_k(n+1): that of the corrector of order k, and z1 is better by one order
 
-    The first steps double their size and raise the order each time. Later a step of twice the size is taken only if its estimate is half the
-    tolerance: steps stay equal as long as they can. jac is not used.
-    HNW: III.5, III.7
+    At first each step is twice as long as the one before, and its order higher by 1. Later the size is doubled only where the estimate says that
+    half the tolerance is kept, and otherwise left as it is: differences of equal steps are what orders are compared by. jac is not used.
+    HNW: III.5 (5.5), (5.7), III.7
     """
 
     def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,
-                 control: Control, jac: Jacobian | None = None, max_order: int = MAX_ORDER):
+                 control: Control, jac: Any = None, max_order: int = MAX_ORDER):
         self.Phi, self.times = np.zeros((max_order + 2, z.size), z.dtype), np.zeros(max_order + 1)
         self.memory = [self.Phi, self.times]
-        super().__init__(f, z, t, t_end, jumps, stats, max_steps, control, jac, max_order)
+        super().__init__(f, z, t, t_end, jumps, stats, max_steps, control, max_order)
 
     def restart(self, t: float, z: np.ndarray) -> None:
         super().restart(t, z)
         self.starting = True
 
     def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
-        """Before t, f counts as constant."""
         self.Phi[:] = 0
         f(z, t, self.Phi[0])
         return self.Phi[0]
 
     def _first_size(self, f0: np.ndarray) -> None:
         super()._first_size(f0)
-        self.times[:] = self.t - self.sign * self.h * np.arange(len(self.times))
+        self.times[:] = self.t - self.sign * self.h * np.arange(len(self.times))  # times before the first, where f counts as constant
 
     def _step(self) -> AdamsStep:
         self._begin_step()
@@ -130,25 +135,23 @@ class AdamsSteps(MultistepSteps):
             t1 = self._end_of_try(self.h, ratio)
             h, k, times = t1 - t, self.k, self.times[:self.k + 1].copy()
             g = integrals(times[:k], t1, np.ones(1))[0].astype(z.dtype)
-            beta = growth(times, t1).astype(z.dtype)
-            Phi = beta[:, None] * self.Phi[:k + 1]  # Phi*_0(n), ..., Phi*_k(n)
-            summed = np.cumsum(Phi[k - 1::-1], axis=0)[::-1]  # Phi_0(n+1), ... if the difference of order k were zero; smallest terms first
+            Phi = growth(times, t1).astype(z.dtype)[:, None] * self.Phi[:k + 1]  # Phi*_0(n), ..., Phi*_k(n)
             p = z + h * (g[:k] @ Phi[:k])
+            summed = np.cumsum(Phi[k - 1::-1], axis=0)[::-1]  # Phi_j(n+1) - Phi_k(n+1), j < k; the smallest terms are added first
             f(p, t1, f_p)
             difference = f_p - summed[0]  # Phi_k(n+1)
             z1 = p + h * g[k] * difference
 
             scale = control.atol + control.rtol * np.maximum(np.abs(z), np.abs(z1))
-            size = lambda Phi_j: abs(h) * control.norm(Phi_j / scale)
-            ratio = float((g[k - 1] - g[k]).real) * size(difference)
+            differences = [difference, *(difference + summed[j] for j in range(k - 1, max(k - 3, 0), -1))]  # of the orders k, k - 1, k - 2
+            sizes = [abs(h) * control.norm(Phi_j / scale) for Phi_j in differences]
+            errors = [weight * size for weight, size in zip(as_if_equal(times[:k], t1)[::-1], sizes, strict=False)]
+            lower = max(errors[1:], default=math.inf) <= errors[0] * (0.5 if k == 2 else 1.0)
+            ratio = float((g[k - 1] - g[k]).real) * sizes[0]
             if ratio < 1:
                 f(z1, t1, f1)
-                if not np.all(np.isfinite(f1)):
-                    ratio = math.nan
-            # The errors of the orders k, k - 1 and k - 2, as if the steps before had had the size of this one
-            sigma = GAMMA_STAR[:k + 1] * np.cumprod(np.concatenate([[1.0], np.arange(1, k + 1) * h / (t1 - times[:k])]))
-            errors = [sigma[k - i] * size(difference + summed[k - i] if i else difference) for i in range(min(k, 3))]
-            lower = max(errors[1:]) <= errors[0] * (0.5 if k == 2 else 1) if k > 1 else False
+            if not math.isfinite(ratio) or (ratio < 1 and not np.all(np.isfinite(f1))):
+                ratio = math.nan
             if self._accepts(t1, ratio):
                 break
             failures += 1
@@ -162,17 +165,14 @@ class AdamsSteps(MultistepSteps):
         self.times[1:], self.times[0] = self.times[:-1].copy(), t1
         self.t, self.z = t1, z1
         self.h, self.equal_steps = (abs(h) if t1 == self.stop else self.h), self.equal_steps + 1
-        self._choose(errors, lower, GAMMA_STAR[k + 1] * size(self.Phi[k + 1]))
+        self._choose(errors, lower, GAMMA_STAR[k + 1] * abs(h) * control.norm(self.Phi[k + 1] / scale))
         Phi[k] = difference
         return AdamsStep(t, t1, z, z1, times[:k], Phi, change)
 
     def _shrink(self, failures: int, error: float, lower: bool) -> None:
-        """After a rejection: half the size, perhaps a lower order; from the third one on order 1, where the estimate is a difference of f alone."""
-        factor = 0.5
-        if failures > 3 and 0.25 * error > 0.5:
-            factor = math.sqrt(0.5 / error)
+        """After a rejection: half the size, and perhaps a lower order; from the third one on order 1, and then the size that suits it."""
+        self.h *= math.sqrt(0.5 / error) if failures > 3 and error > 2 else 0.5
         self.k = 1 if failures >= 3 else self.k - lower
-        self.h *= factor
         self.equal_steps, self.starting = 0, False
 
     def _choose(self, errors: list[float], lower: bool, higher: float) -> None:

@@ -18,6 +18,7 @@ def interpolate(knots: Any, values: Any, kind: str = "linear", slopes: Any = Non
         f = lambda z, t, theta: np.tanh(theta["W"] @ z + theta["u"](t))
         zs = rn.odeint(f, z0, ts, {"W": W, "u": u})
 
+    A solve finds u in theta, and no step of it crosses a knot: an input that is not in theta has its knots given as jump_ts.
     knots: (n,) times, strictly increasing; n >= 2, or 1 for a constant. values: (n, ...), one for each knot. u(t) has their trailing shape and dtype.
     kind: "constant": the value of the last knot at or before t; after the last knot its value is held.
           "linear":   continuous, with kinks at the knots. Steps of a solve end on the knots of a u in theta; for any other u give jump_ts=u.knots.
@@ -27,8 +28,7 @@ def interpolate(knots: Any, values: Any, kind: str = "linear", slopes: Any = Non
     [knots[0], knots[-1]], beyond a rounding error, u raises ValueError, except for a constant after the last knot.
 
     In a gradient with respect to u its knots, values and slopes are independent; default slopes follow the values where u is made inside of the
-    function that is differentiated. Traced arrays are checked for their shapes alone, and an optimiser's step on the leaves of u not at all: it
-    must leave the knots in order.
+    function that is differentiated. An optimiser's step on the leaves of u is not checked: it must leave the knots in order.
 
     A cubic at t reads the values at two knots before and two after t. An online model must not know the future: with the slopes
 
@@ -42,10 +42,10 @@ def interpolate(knots: Any, values: Any, kind: str = "linear", slopes: Any = Non
     least = 1 if kind == "constant" else 2
     if knots.ndim != 1 or len(knots) < least:
         raise ValueError(f"knots must be a one-dimensional array of length {least} or more for kind={kind!r}, not of shape {knots.shape}.")
-    if not is_traced(knots) and not np.all(later := knots[1:] > knots[:-1]):
+    if not np.all(later := knots[1:] > knots[:-1]):
         i = int(np.argmin(later))
-        raise ValueError(f"knots must increase strictly, but knots[{i}:{i + 2}] = [{knots[i]}, {knots[i + 1]}]; sort them with their values, and "
-                         "give each time once.")
+        raise ValueError(f"knots must increase strictly, but knots[{i}:{i + 2}] = [{knots[i]:.16g}, {knots[i + 1]:.16g}]; sort them with "
+                         "their values, and give each time once.")
     if values.shape[:1] != knots.shape:
         raise ValueError(f"values must have one entry for each of the {len(knots)} knots along the first axis, but its shape is {values.shape}.")
     if slopes is None:

@@ -13,7 +13,6 @@ import numpy as np
 
 from refnode.errors import NonFiniteDynamics, StepSizeUnderflow
 from refnode.ode.control import Control
-from refnode.ode.jacobian import Jacobian
 from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
 from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Steps, _spacing, _towards, _underflow, initial_step
@@ -29,20 +28,21 @@ class MultistepSteps(Steps):
     memory: list[np.ndarray]
 
     def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,
-                 control: Control, jac: Jacobian | None, max_order: int):
-        self.control, self.jac, self.max_order, self.not_finite = control, jac, max_order, 0
+                 control: Control, max_order: int):
+        self.control, self.max_order, self.not_finite = control, max_order, 0
         super().__init__(f, self, z, t, t_end, jumps, stats, max_steps)
 
     def restart(self, t: float, z: np.ndarray) -> None:
         """Go on from (t, z) as if the solve began there. The step size that was reached is one of a higher order: it is not kept."""
         super().restart(t, z)
-        self.h, self.k, self.equal_steps = self.control.first_step if t == self.t_start else None, 1, 0
+        self.h = self.control.first_step if t == self.t_start and self.control.first_step is not None else math.nan
+        self.k, self.equal_steps = 1, 0
 
     def go_on(self, f: Evaluate, z: np.ndarray, t: float) -> None:
         """The memory is all that the next step needs."""
 
     def _first_size(self, f0: np.ndarray) -> None:
-        if self.h is None:
+        if math.isnan(self.h):
             self.h = initial_step(self.f_here, self.z, self.t, self.stop, f0, self.error_order, self.control)
 
     def _smallest(self) -> float:
@@ -79,8 +79,8 @@ class MultistepSteps(Steps):
         return accepted
 
     def progress(self) -> dict[str, Any]:
-        return super().progress() | {"h": math.nan if self.h is None else self.h, "k": self.k, "equal_steps": self.equal_steps,
-                                     "not_finite": self.not_finite, "njev": self.stats.njev, "nlu": self.stats.nlu}
+        return super().progress() | {"h": self.h, "k": self.k, "equal_steps": self.equal_steps, "not_finite": self.not_finite,
+                                     "njev": self.stats.njev, "nlu": self.stats.nlu}
 
     def resume(self, progress: Any) -> None:
         super().resume(progress)

@@ -43,8 +43,8 @@ def interpolate(z: np.ndarray, h: float, K: np.ndarray, method: Coefficients, th
     HNW: II.6 (6.1)
     """
     exponents = np.arange(1, method.P.shape[1] + 1, dtype=method.P.dtype)
-    b = np.power.outer(theta.astype(method.P.dtype), exponents) @ method.P.T
-    return z + h * (b @ K)
+    b = np.power.outer(theta.astype(method.P.dtype, copy=False), exponents).dot(method.P.T)
+    return z + h * b.dot(K)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from refnode.ode.arguments import whole_number
 from refnode.ode.control import Control, rms
 from refnode.ode.runge_kutta import RungeKutta
 from refnode.ode.solution import SolveStats
-from refnode.ode.stepping import AdaptiveSteps, Failure, Step
+from refnode.ode.stepping import AdaptiveSteps, Failure, Step, quiet
 from refnode.ode.tableaus import TABLEAUS
 
 METHODS = {"RK23": "bosh3", "RK45": "dopri5", "DOP853": "dop853"}  # SciPy's names and ours
@@ -49,6 +49,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     y0 + 0j), values of another shape than y's (SciPy broadcasts them), times or tolerances that are NaN.
     Deviation: fun may write into y without any effect on the solution; in SciPy the solution changes.
     Deviation: fun is never called beyond t1, not even by a rounding error; an output at the end of a step is the state there.
+    Deviation: NumPy does not warn of overflow and invalid values while steps are tried; they are answered by the step's rejection.
     Deviation: the time of an event is found to rounding errors of a short step as well, where SciPy stops at 9e-16 in units of t.
     Deviation: t_eval is answered for t0 = t1 (SciPy returns nothing), and with dense_output=True when an event ends the solve at the start of a
     step (SciPy raises ValueError).
@@ -71,21 +72,22 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     reached, observed = 0, []
     status, message = 0, ""
     try:
-        for step in steps:
-            if dense_output:
-                step.keep()
-            end, over = watch.look(step) if watch else (step.t1, False)
-            if times is not None:
-                first, reached = reached, int(np.searchsorted(sign * times, sign * end, side="right"))
-                if reached > first:
-                    observed.append(step(times[first:reached]))
-            if not dense_output or end != ends[-1] or len(ends) == 1:  # an event at the start of a step leaves none of it
-                ends.append(end)
-                states.append(step.z1 if end == step.t1 else _at(step, end))
-                interpolants.append(step)
-            if over:
-                status = 1
-                break
+        with quiet():
+            for step in steps:
+                if dense_output:
+                    step.keep()
+                end, over = watch.look(step) if watch else (step.t1, False)
+                if times is not None:
+                    first, reached = reached, int(np.searchsorted(sign * times, sign * end, side="right"))
+                    if reached > first:
+                        observed.append(step(times[first:reached]))
+                if not dense_output or end != ends[-1] or len(ends) == 1:  # an event at the start of a step leaves none of it
+                    ends.append(end)
+                    states.append(step.z1 if end == step.t1 else _at(step, end))
+                    interpolants.append(step)
+                if over:
+                    status = 1
+                    break
     except Failure as failure:
         status, message = -1, failure.message
         if failure.kind is StepSizeUnderflow:
@@ -186,10 +188,7 @@ def _flat(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, y0: 
         stats.nfe += 1
         if y is y0:  # the state itself, not a stage: fun may write into it
             y = y.copy()
-        try:
-            value = np.asarray(fun(t, y[:, np.newaxis], *args)).ravel() if vectorized else np.asarray(fun(t, y, *args))
-        except StopIteration as error:  # the loop over the steps would take it for its own end
-            raise RuntimeError("`fun` raised StopIteration.") from error
+        value = np.asarray(fun(t, y[:, np.newaxis], *args)).ravel() if vectorized else np.asarray(fun(t, y, *args))
         if value.shape != out.shape and not value.size == n == 1:
             raise ValueError(f"`fun` must return an array of shape ({n},), like y, not {value.shape}.")
         if value.dtype.kind == "c" and not is_complex:

@@ -118,3 +118,21 @@ def test_training_an_input():
     new = tree_map(lambda x, g: x - 0.1 * g if g is not None else x, u, gradient)
     assert type(new) is type(u) and len(leaves(gradient)) == 2
     assert loss(new) < first
+
+
+@SPANS
+def test_a_knot_at_the_end_moves_with_the_end(span):
+    """The times at the ends of the solve, and knots there that move with them: dL/dt1 = u before t1, dL/dt0 = -u behind t0, and the knots nothing."""
+    u = rn.interpolate([0.0, 1.0, 2.0, 3.0], [0.3, -1.2, 0.8, 2.0], "constant")
+    inside = u._replace(knots=np.array([0.0, 0.7, 2.0, 3.0]))
+    first, last = (0.3, -1.2) if span[0] < span[1] else (-1.2, 0.3)
+    sign = math.copysign(1.0, span[1] - span[0])
+
+    def shifted(d):
+        moved = inside._replace(knots=inside.knots + d * np.array([1, 0, 1, 1]))
+        return rn.odeint(lambda z, t, u: u(t), 0.0, np.array(span) + d, moved)[-1]
+
+    by_u, by_ts = rn.grad(lambda u, ts: rn.odeint(lambda z, t, u: u(t), 0.0, ts, u)[-1], argnums=(0, 1))(inside, np.array(span))
+    assert by_ts == pytest.approx(np.array([-first, last]), abs=1e-14)
+    assert by_u.knots == pytest.approx(np.array([0, sign * 1.5, 0, 0]), abs=1e-14)
+    assert by_ts.sum() + by_u.knots @ [1, 0, 1, 1] == pytest.approx((shifted(1e-6) - shifted(-1e-6)) / 2e-6, abs=1e-9)

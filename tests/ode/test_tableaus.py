@@ -117,8 +117,8 @@ def test_the_continuation_ends_in_b_and_starts_with_the_first_stage(tableau):
 
 def test_the_error_that_is_measured():
     """k of O(h^k): one more than the order of the embedded formula; dop853's e_hat^2 / e_check is O(h^(6 + 6 - 4))."""
-    assert {name: tableau.error_order for name, tableau in TABLEAUS.items()} == {
-        "euler": None, "midpoint": None, "heun": 2, "rk4": None, "rk4_38": None, "bosh3": 3, "dopri5": 5, "dopri5_shampine": 5, "tsit5": 5, "dop853": 8}
+    assert {name: tableau.error_order for name, tableau in TABLEAUS.items() if tableau.error_order} == {
+        "heun": 2, "bosh3": 3, "dopri5": 5, "dopri5_shampine": 5, "tsit5": 5, "dop853": 8}
 
 
 @EVERY

@@ -41,8 +41,9 @@ def main() -> None:
     computed = {name: values(PROBLEMS[name]) for name in names}
     content = {
         "about": "z at t = 0, 1, ..., 20 for the problems of DETEST without a closed form.",
-        "method": f"Extrapolated modified midpoint rule, order {2 * COLUMNS}, tolerance {TOLERANCE} a step, longdouble with machine epsilon "
-        f"{float(np.finfo(np.longdouble).eps):.1e}; Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}.",
+        "method": f"Extrapolated modified midpoint rule, order {2 * COLUMNS}, tolerance {TOLERANCE} a step, longdouble with machine "
+        f"epsilon {float(np.finfo(np.longdouble).eps):.1e}; Python {platform.python_version()}, NumPy {np.__version__}, "
+        f"SciPy {scipy.__version__}.",
         "cross_checks": {
             f"{method}, rtol {settings['rtol']}, atol {settings['atol']}, at t = 5, 10, 20": {
                 name: distance(PROBLEMS[name], computed[name], method) for name in names

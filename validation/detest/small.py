@@ -65,7 +65,7 @@ CLASS_B = [
     problem("B3", "a nonlinear chemical reaction", [1, 0, 0], _b3_f, _b3, mass=lambda z, t: np.sum(z)),
     problem("B4", "the surface of a torus", [3, 0, 0], _b4_f, _b4, phase=_b4_phase),
     problem(
-        "B5", "a rigid body without external forces", [0, 1, 1], _b5_f, lambda ts: np.stack(ellipj(ts, 0.51)[:3], axis=1),
+        "B5", "a free rigid body", [0, 1, 1], _b5_f, lambda ts: np.stack(ellipj(ts, 0.51)[:3], axis=1),
         circle=lambda z, t: z[0] ** 2 + z[1] ** 2, ellipse=lambda z, t: 0.51 * z[0] ** 2 + z[2] ** 2,
     ),
 ]

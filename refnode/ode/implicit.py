@@ -1,0 +1,361 @@
+"""Adaptive steps of implicit one-step methods, and the simplified Newton method that solves their equations. For stiff equations.
+
+The Jacobian J is evaluated only where Newton's method has become slow; the factors of the matrices belong to J and h, and serve as long as both
+stay: a new size less than 20 % larger is not taken. HW (Hairer and Wanner, Solving Ordinary Differential Equations II) IV.8
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import csc_array, issparse
+
+from refnode.errors import NonFiniteDynamics, StepSizeUnderflow
+from refnode.ode.control import MAX_FACTOR, MIN_FACTOR, SAFETY, Control, error_ratio, max_norm
+from refnode.ode.esdirk import EsdirkTableau, implicit_euler, kvaerno3, kvaerno5
+from refnode.ode.jacobian import Jacobian, Matrix, Singular, Solve, factorise, shifted
+from refnode.ode.runge_kutta import Evaluate, RungeKuttaStep
+from refnode.ode.solution import SolveStats
+from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Step, Steps, _spacing, _towards, _underflow, initial_step
+
+NEWTON_ITERATIONS = 6
+ROUNDOFF_ITERATIONS = 50
+HOLD = 1.2  # a step that may not grow by more than this keeps its size, and its factors
+SLOW = 1e-3  # Newton's method with more than two iterations and a larger rate asks for a new J
+NO_STEP = (math.nan, math.nan)
+
+Increment = Callable[[np.ndarray], np.ndarray]
+
+
+class NotSolved(Exception):
+    """Newton's method does not converge (ratio: infinity), or f is not finite (NaN): the step is too long."""
+
+    def __init__(self, ratio: float):
+        self.ratio = ratio
+
+
+def newton(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float], tolerance: float) -> tuple[int, float]:
+    """x <- x + increment(x) until the remaining error, rate / (1 - rate) |increment|, is below the tolerance. Returns (iterations, rate).
+
+    Given up as soon as that would not be reached in time, at the rate seen. x is changed in place. HW: IV.8 (8.10), (8.11)
+    """
+    before = rate = 0.0
+    for m in range(NEWTON_ITERATIONS):
+        dx = increment(x)
+        norm = size(dx)
+        if not math.isfinite(norm):
+            raise NotSolved(math.nan)
+        if m:
+            rate = norm / before
+            if rate >= 1 or rate ** (NEWTON_ITERATIONS - m) / (1 - rate) * norm > tolerance:
+                break
+        x += dx
+        if norm == 0 or (m and rate / (1 - rate) * norm < tolerance):
+            return m + 1, rate
+        before = norm
+    raise NotSolved(math.inf)
+
+
+def newton_to_roundoff(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float], eps: float) -> tuple[int, float]:
+    """The same until the increments, in units of the solution, get no smaller: they are rounding errors."""
+    before = math.inf
+    for m in range(ROUNDOFF_ITERATIONS):
+        dx = increment(x)
+        norm = size(dx)
+        if not math.isfinite(norm):
+            raise NotSolved(math.nan)
+        if norm >= before:
+            if before < math.sqrt(eps):
+                return m + 1, 0.0
+            break
+        x += dx
+        if norm == 0:
+            return m + 1, 0.0
+        before = norm
+    raise NotSolved(math.inf)
+
+
+def predicted_factor(ratio: float, k: int, h: float, before: tuple[float, float]) -> float:
+    """h_{n+1} / h_n = r_n^(-1/k) min(1, h_n / h_{n-1} (r_{n-1} / r_n)^(1/k)), which expects the error constant to go on changing as it did.
+
+    before: (h_{n-1}, r_{n-1}) of the accepted step before, or NaN. Gustafsson 1994 (ACM TOMS 20). HW: IV.8 (8.25)
+    """
+    if ratio == 0:
+        return math.inf
+    h_before, ratio_before = before
+    trend = h / h_before * (max(ratio_before, 0.01) / ratio) ** (1 / k)
+    return ratio ** (-1 / k) * (trend if trend < 1 else 1.0)
+
+
+class ImplicitMethod:
+    """An implicit method at work: J, the factors, and what Newton's method has told about both.
+
+    control: the tolerances that Newton's method serves; without it (fixed steps) the equations are solved to rounding errors, with a J of
+    each step's own, so that a step depends on nothing but its start and size.
+    """
+
+    p: int
+    error_order: int
+
+    def __init__(self, z: np.ndarray, jac: Jacobian, control: Control | None):
+        self.jac, self.control, self.eps = jac, control, float(np.finfo(z.dtype).eps)
+        self.memory = [*jac.memory]
+        self.forget()
+        if control is not None:
+            accuracy = float(np.max(control.rtol)) or float(np.max(control.atol))
+            self.tolerance = max(10 * self.eps / accuracy, min(0.03, accuracy**0.5))  # in units of the tolerance; not below rounding errors
+
+    def forget(self) -> None:
+        self.J: Matrix | None = None
+        self.factors: tuple[Solve, ...] = ()
+        self.h_factors = math.nan
+        self.fresh = False  # J is of this step
+        self.iterations, self.rate = 0, 0.0
+
+    def go_on(self, f: Evaluate, z: np.ndarray, t: float) -> None:
+        """The next step begins; if Newton's method was slow, with a new J."""
+        self.fresh = False
+        if self.slow or self.control is None:
+            self.J = None
+
+    @property
+    def slow(self) -> bool:
+        return not self.jac.constant and self.iterations > 2 and self.rate > SLOW
+
+    @property
+    def safety(self) -> float:
+        """The more iterations a step took, the smaller the next one. HW: IV.8 (8.21)"""
+        return SAFETY * (2 * NEWTON_ITERATIONS + 1) / (2 * NEWTON_ITERATIONS + self.iterations)
+
+    def try_step(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
+        """z(t1) and the error estimate, for fixed steps."""
+        try:
+            return self.attempt(f, z, t, t1)
+        except NotSolved as failed:
+            if math.isnan(failed.ratio):
+                raise Failure(NonFiniteDynamics, f"f or its Jacobian is not finite in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
+            raise Failure(StepSizeUnderflow, f"Newton's method does not converge in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
+
+    def attempt(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
+        """z(t1) and the error estimate. Raises `NotSolved`, if J is of this step; otherwise it is to blame, and replaced."""
+        while True:
+            if self.J is None:
+                self.J = self.jac(z, math.nextafter(t, t1), self.slope(f, z, t))  # just inside: t may be a jump
+                self.fresh, self.factors = True, ()
+            try:
+                if not self.factors or not math.isclose(t1 - t, self.h_factors, rel_tol=1e-8):
+                    self.h_factors = t1 - t
+                    self.factors = self.factorised(self.h_factors, self.jac.stats)
+                return self.solved(f, z, t, t1)
+            except Singular:
+                failed = NotSolved(math.nan)
+            except NotSolved as error:
+                failed = error
+            if self.fresh or self.jac.constant:
+                raise failed
+            self.J = None
+
+    def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
+        """f at the start."""
+        raise NotImplementedError
+
+    def slope(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
+        """f at the start of the step, for the differences of J."""
+        raise NotImplementedError
+
+    def factorised(self, h: float, stats: SolveStats) -> tuple[Solve, ...]:
+        raise NotImplementedError
+
+    def solved(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
+
+    def second_look(self, f: Evaluate, z: np.ndarray, t: float, t1: float, error: np.ndarray) -> np.ndarray:
+        """Another estimate of the error, for a step that was rejected twice."""
+        return error
+
+    def step(self, f: Evaluate, z: np.ndarray, t: float, z1: np.ndarray, t1: float) -> Step:
+        raise NotImplementedError
+
+    def size(self, z: np.ndarray, h: float, slope: np.ndarray) -> Callable[[np.ndarray], float]:
+        """The norm of Newton's increments (n,) or (stages, n): in units of the tolerance, or of the solution."""
+        if self.control is None:
+            scale = np.abs(z) + np.abs(h * slope)
+            scale += self.eps * scale.max(initial=0.0) + np.finfo(z.dtype).tiny
+            return lambda dx: max_norm(dx / scale)
+        norm, scale = self.control.norm, self.control.atol + self.control.rtol * np.abs(z)
+        return lambda dx: norm(dx / scale) if dx.ndim == 1 else math.sqrt(sum(norm(row / scale) ** 2 for row in dx) / len(dx))
+
+    def solve_for(self, increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float]) -> tuple[int, float]:
+        return newton_to_roundoff(increment, x, size, self.eps) if self.control is None else newton(increment, x, size, self.tolerance)
+
+    def progress(self) -> dict[str, Any]:
+        """J and the size that the factors belong to: they are found again."""
+        found: dict[str, Any] = {"h_factors": self.h_factors if self.factors else math.nan, "iterations": self.iterations, "rate": self.rate}
+        if self.J is not None:
+            found |= {"J": self.J.data, "J_rows": self.J.indices, "J_starts": self.J.indptr} if issparse(self.J) else {"J": self.J}
+        return found
+
+    def resume(self, progress: Any) -> None:
+        self.iterations, self.rate = int(progress["iterations"]), float(progress["rate"])
+        if "J" in progress:
+            n, J = self.jac.n, np.array(progress["J"])
+            self.J = csc_array((J, progress["J_rows"], progress["J_starts"]), (n, n)) if "J_rows" in progress else J
+            if not math.isnan(progress["h_factors"]):
+                self.h_factors = float(progress["h_factors"])
+                self.factors = self.factorised(self.h_factors, SolveStats())  # they were counted when they were made
+
+
+class Esdirk(ImplicitMethod):
+    """An ESDIRK method at work: one equation for each stage, Y = base + w with w = h gamma k, base = z + h sum_{j<i} A[i, j] k_j:
+
+        (I / (h gamma) - J) dw = f(base + w) - w / (h gamma)
+
+    k is then w / (h gamma), which has not the error of w multiplied by a large J, as f(Y) would have it. K: (s, n), as in `rk_step`.
+    """
+
+    def __init__(self, tableau: EsdirkTableau, z: np.ndarray, jac: Jacobian, control: Control | None):
+        super().__init__(z, jac, control)
+        self.p, self.error_order, self.gamma = tableau.p, tableau.error_order, float(tableau.gamma)
+        self.method = tableau.cast(z.dtype)
+        self.predictor = [np.array([float(x) for x in row], self.method.b.dtype) for row in tableau.predictor]
+        self.K = np.empty((len(self.method.b), z.size), z.dtype)
+        self.memory.append(self.K[-1])
+
+    def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
+        self.forget()
+        f(z, t, self.K[0])
+        return self.K[0]
+
+    def go_on(self, f: Evaluate, z: np.ndarray, t: float) -> None:
+        super().go_on(f, z, t)
+        self.K[0] = self.K[-1]
+
+    def slope(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
+        """Evaluated anew: differences are smaller than the error that Newton's method left in K."""
+        slope = np.empty_like(z)
+        f(z, t, slope)
+        return slope
+
+    def factorised(self, h: float, stats: SolveStats) -> tuple[Solve, ...]:
+        return (factorise(shifted(self.J, 1 / (h * self.gamma)), stats),)
+
+    def solved(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
+        A, c, K, (solve,) = self.method.A, self.method.c, self.K, self.factors
+        h = t1 - t
+        x = 1 / (h * self.gamma)
+        size = self.size(z, h, K[0])
+        slope = np.empty_like(z)
+        self.iterations, self.rate = 0, 0.0
+        for i in range(1, len(K)):
+            base = z + h * A[i][:-1].dot(K[:i])
+            time = t1 if c[i] == 1 else t + c[i] * h
+
+            def increment(w: np.ndarray, base: np.ndarray = base, time: float = time) -> np.ndarray:
+                f(base + w, time, slope)
+                return solve(slope - x * w)
+
+            w = self.predictor[i].dot(K[:i]) / x
+            iterations, rate = self.solve_for(increment, w, size)
+            self.iterations, self.rate = max(self.iterations, iterations), max(self.rate, rate)
+            K[i] = x * w
+        return base + w, h * self.method.e.dot(K)
+
+    def step(self, f: Evaluate, z: np.ndarray, t: float, z1: np.ndarray, t1: float) -> Step:
+        return RungeKuttaStep(t, t1, z, z1, self.K, self.method, f)
+
+
+class ImplicitSteps(Steps):
+    """Steps whose size the error estimate controls, with the predictive controller: for the implicit method that `at_work` builds."""
+
+    at_work: ClassVar[Callable[[np.ndarray, Jacobian, Control | None], Any]]
+
+    def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,
+                 control: Control, jac: Jacobian):
+        self.control, self.h, self.not_finite = control, control.first_step, 0
+        super().__init__(f, self.at_work(z, jac, control), z, t, t_end, jumps, stats, max_steps)
+
+    def restart(self, t: float, z: np.ndarray) -> None:
+        super().restart(t, z)
+        self.earlier = NO_STEP  # (h, ratio) of the accepted step before
+        self.method.forget()
+
+    def _step(self) -> Step:
+        self._begin_step()
+        t, z, stop, sign, method, f, stats, control = self.t, self.z, self.stop, self.sign, self.method, self.f_here, self.stats, self.control
+        smallest = max(_spacing(t), control.min_step)
+        assert self.h is not None
+        h = min(max(self.h, smallest), control.max_step)
+        earlier = self.earlier if h == self.h else NO_STEP
+        rejected, ratio = False, 0.0
+        while self.left:
+            if h < smallest:
+                raise self._too_small(sign * h, ratio)
+            self.left -= 1
+            tried, t1 = h, _towards(stop, t, sign * h)
+            length = abs(t1 - t)
+            try:
+                z1, error = method.attempt(f, z, t, t1)
+                ratio = error_ratio(error, z, z1, control.rtol, control.atol, control.norm)
+                if rejected and ratio >= 1:
+                    error = method.second_look(f, z, t, t1, error)
+                    ratio = error_ratio(error, z, z1, control.rtol, control.atol, control.norm)
+                factor = max(MIN_FACTOR, min(MAX_FACTOR, method.safety * predicted_factor(ratio, method.error_order, length, earlier)))
+            except NotSolved as failed:
+                ratio, factor = failed.ratio, 0.5
+            if self.attempts is not None:
+                self.attempts.append((t, t1 - t, ratio, ratio < 1, method.p))
+            if ratio < 1:
+                h = length if factor < HOLD and not method.slow else length * factor
+                stats.accepted += 1
+                stats.next_h = self.h = max(h, tried) if t1 == stop else h  # a step that was cut short says nothing against the size that was cut
+                self.t, self.z, self.earlier = t1, z1, (length, ratio)
+                return method.step(f, z, t, z1, t1)
+            h = length * factor
+            rejected = rejected or math.isfinite(ratio)
+            stats.rejected += 1
+            self.not_finite += math.isnan(ratio)
+            if self.not_finite > MAX_NOT_FINITE:
+                raise Failure(NonFiniteDynamics, f"{self.not_finite} trial steps up to t = {t} (of {self.t_end}) ended in NaN or infinity: "
+                              "the solution runs along the border of the domain of f.", sign * h)
+        raise self._too_many(sign * h)
+
+    def _too_small(self, h: float, ratio: float) -> Failure:
+        if ratio == math.inf:
+            return Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a step of "
+                           f"{abs(h):.1e}; f may be discontinuous there, or jac wrong.", h)
+        return _underflow(self.t, h, ratio, self.t_end)
+
+    def _first_size(self, f0: np.ndarray) -> None:
+        if self.h is None:
+            self.h = initial_step(self.f_here, self.z, self.t, self.stop, f0, self.method.error_order, self.control)
+
+    def progress(self) -> dict[str, Any]:
+        found = super().progress() | {"h": math.nan if self.h is None else self.h, "not_finite": self.not_finite,
+                                      "njev": self.stats.njev, "nlu": self.stats.nlu}
+        return found | self.method.progress()
+
+    def resume(self, progress: Any) -> None:
+        super().resume(progress)
+        self.h = None if math.isnan(progress["h"]) else float(progress["h"])
+        self.not_finite, self.stats.njev, self.stats.nlu = (int(progress[name]) for name in ("not_finite", "njev", "nlu"))
+        if self.begun:
+            self.method.resume(progress)
+
+
+class ImplicitEulerSteps(ImplicitSteps):
+    p, error_order = implicit_euler.p, implicit_euler.error_order
+    at_work = functools.partial(Esdirk, implicit_euler)
+
+
+class Kvaerno3Steps(ImplicitSteps):
+    p, error_order = kvaerno3.p, kvaerno3.error_order
+    at_work = functools.partial(Esdirk, kvaerno3)
+
+
+class Kvaerno5Steps(ImplicitSteps):
+    p, error_order = kvaerno5.p, kvaerno5.error_order
+    at_work = functools.partial(Esdirk, kvaerno5)
