@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from refnode.tree import leaves
+
 DATA, FIT, TRUTH, BACKWARD = "#7f7f7f", "#d55e00", "#0072b2", "#009e73"  # colours that colour-blind readers can tell apart
 METHODS = (BACKWARD, TRUTH, FIT, "#cc79a7", "#e69f00", "#56b4e9", DATA)
 
@@ -60,6 +62,56 @@ def draw_demo(result: Any, path: str) -> None:
     plt.close(figure)
 
 
+def draw_steps(solution: Any) -> Any:
+    """The course of a solve, made with dense=True: the solution and the ends of its steps; each trial step, as a line from where it began, at the
+    height of its size, with a dot if it was accepted and a cross if not; its error ratio, which is below 1 if it was; the order, if it varies.
+
+    Ratios beyond 1e-4 and 1e4 are drawn there, and NaN is drawn at 1e4; fixed steps have none. Real and imaginary parts are components of their
+    own. Returns the figure: plt.show() shows it, figure.savefig(path) stores it, and figure.axes are its panels.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    tried, ends = solution.attempts, solution.t_steps
+    if not len(tried):
+        raise ValueError("this solve tried no step; there is nothing to draw.")
+    t, h, accepted, orders = tried["t"], tried["h"], tried["accepted"], tried["order"]
+    ratios = np.clip(np.nan_to_num(tried["ratio"], nan=np.inf), 1e-4, 1e4)
+    estimated, varies = not np.all(np.isnan(tried["ratio"][accepted])), bool(np.ptp(orders))
+    heights = [1.5, 1.0] + [0.8] * estimated + [0.5] * varies
+    figure, (state, sizes, *others) = plt.subplots(len(heights), 1, sharex=True, figsize=(9, 1.6 * sum(heights)), height_ratios=heights,
+                                                   layout="constrained")
+    inside = np.linspace(1e-9, 1, 2 + 600 // len(ends))  # from just behind the start, where an event may have changed the state
+    fine = np.append(ends[0], ends[:-1, None] + np.diff(ends)[:, None] * inside)
+    lines = state.plot(fine, _components(solution(np.clip(fine, ends.min(), ends.max()))), linewidth=1.4)
+    for line, z in zip(lines, _components(solution(ends)).T, strict=True):
+        state.plot(ends, z, "o", color=line.get_color(), markersize=3)
+    if 1 < len(lines) < 8:
+        state.legend(lines, [f"$z_{i + 1}$" for i in range(len(lines))], loc="center left", bbox_to_anchor=(1, 0.5))
+    state.set(ylabel="state", title=f"{np.sum(accepted)} steps (dots), {np.sum(~accepted)} rejected tries (crosses)")
+    for these, color, marker in ((accepted, TRUTH, "o"), (~accepted, FIT, "x")):
+        style: Any = {"color": color, "marker": marker, "linestyle": "", "markersize": 3 if marker == "o" else 4.5}
+        sizes.hlines(abs(h[these]), t[these], t[these] + h[these], color=color, linewidth=1.2 if marker == "o" else 0.6)
+        sizes.plot(t[these], abs(h[these]), **style)
+        if estimated:
+            others[0].plot(t[these], ratios[these], **style)
+    sizes.set(ylabel="step size", yscale="log", ylim=(abs(h).min() / 2, 2 * abs(h).max()))
+    sizes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if np.ptp(np.log10(abs(h))) < 3 else (1.0,)))
+    sizes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    sizes.yaxis.set_minor_locator(NullLocator())
+    if estimated:
+        others[0].axhline(1, color=DATA, linewidth=0.8)
+        others[0].set(ylabel="error ratio", yscale="log", ylim=(ratios.min() / 3, 3 * max(1.0, ratios.max())))
+    if varies:
+        others[-1].plot(t, orders, drawstyle="steps-post", color=BACKWARD)
+        others[-1].set(ylabel="order")
+    for panel in (sizes, *others):
+        panel.grid(True, axis="y")
+    margin = 0.03 * np.ptp(ends) or 1.0
+    figure.axes[-1].set(xlabel="time $t$", xlim=(ends.min() - margin, ends.max() + margin))
+    return figure
+
+
 def draw_work_precision(diagrams: Sequence[Any], path: str) -> None:
     """For each problem the error against the evaluations of f and against the time, as a PNG; a colour for each method.
 
@@ -104,6 +156,11 @@ def draw_work_precision(diagrams: Sequence[Any], path: str) -> None:
         figure.suptitle(textwrap.fill(title, 30 * len(diagrams) + 15), x=0.005, ha="left", fontsize=12)
         figure.savefig(path, dpi=130)
         plt.close(figure)
+
+
+def _components(zs: Any) -> np.ndarray:
+    """A tree of states at m times as (m, n) real numbers."""
+    return np.hstack([leaf.reshape(len(leaf), -1).view(leaf.real.dtype) for leaf in leaves(zs)])
 
 
 def _running_mean(values: np.ndarray, width: int = 25) -> np.ndarray:

@@ -20,6 +20,7 @@ from refnode.autodiff.transforms import conform, differentiable, pullback
 from refnode.gradients.algebra import add, arrays, as_argument, at, dot, last, like_argument, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
 from refnode.gradients.inputs import knots_cotangent, nodes
+from refnode.gradients.jacobians import with_jacobian
 from refnode.ode.solution import Stats
 from refnode.ode.solve import solve
 from refnode.tree import Tree, tree_map
@@ -72,7 +73,7 @@ def full_adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta
 def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Tree:
     """zs[i] = z(ts[i]): the solve itself."""
     forward, _ = BackwardSolver.split(solver)
-    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **forward).zs
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, forward)).zs
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:

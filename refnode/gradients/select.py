@@ -13,7 +13,9 @@ from refnode.errors import TraceError
 from refnode.gradients import adjoint
 from refnode.gradients.algebra import last
 from refnode.gradients.backward import OWN
+from refnode.gradients.jacobians import with_jacobian
 from refnode.ode import solve as forward
+from refnode.ode.independent import RowsSolution, add_rows, solve_rows
 from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
 
@@ -21,6 +23,7 @@ GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
 
 
 FORWARD = tuple(p.name for p in inspect.signature(forward.start).parameters.values() if p.kind is p.KEYWORD_ONLY)
+ROWS = tuple(p.name for p in inspect.signature(solve_rows).parameters.values() if p.kind is p.KEYWORD_ONLY)
 
 
 def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradient: str = "adjoint", **solver: Any) -> Tree:
@@ -54,24 +57,34 @@ def ODESolve(z0: Tree, f: Callable[..., Any], t0: Any, t1: Any, theta: Tree = ()
     return last(odeint(f, z0, np.stack([t0, t1]), theta, **keywords))
 
 
-def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Solution:
-    """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, and sol(t) with dense=True. Not differentiable: see `odeint`.
+def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, independent: bool = False, stats: Stats | None = None,
+          **solver: Any) -> Solution | RowsSolution:
+    """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True. Not differentiable: see `odeint`.
 
-    Keywords: those of `refnode.ode.solve.solve`. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
+    Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or jac_sparsity is given;
+    jac="differences" takes differences. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
+    independent: the first axis of z0 is a batch whose rows do not influence each other: each has steps, times, statistics and failures of its own
+    (see `solve_rows`, which tells the keywords that it has, and `RowsSolution`, which comes back).
     """
     if any(isinstance(leaf, Traced) for leaf in leaves((z0, ts, theta))):
         raise TraceError("rn.solve is not differentiable; use rn.odeint or rn.ODESolve.")
+    if independent:
+        check_keywords(solver | {"stats": stats}, (*ROWS, "stats"), "independent=True knows")
+        solution = solve_rows(f, z0, ts, theta, **solver)
+        if stats is not None:
+            add_rows(stats.forward, solution)
+        return solution
     check_keywords(solver | {"stats": stats}, (*FORWARD, "events", "dense", "throw", "stats"))
-    return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver)
+    return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, solver))
 
 
-def check_keywords(given: dict[str, Any], known: tuple[str, ...]) -> None:
+def check_keywords(given: dict[str, Any], known: tuple[str, ...], who: str = "the arguments are") -> None:
     """Each keyword is one that exists; a near miss is named."""
     for name in given:
         if name not in known:
             import difflib
 
             near = difflib.get_close_matches(name, known, n=1)
-            raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"the arguments are {', '.join(known)}."))
+            raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"{who} {', '.join(known)}."))
     if not isinstance(given.get("stats"), (Stats, type(None))):
         raise TypeError(f"stats must be a Stats object that is to be filled, stats=rn.Stats(), not {given['stats']!r}.")

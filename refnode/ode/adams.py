@@ -145,7 +145,7 @@ class AdamsSteps(MultistepSteps):
             scale = control.atol + control.rtol * np.maximum(np.abs(z), np.abs(z1))
             differences = [difference, *(difference + summed[j] for j in range(k - 1, max(k - 3, 0), -1))]  # of the orders k, k - 1, k - 2
             sizes = [abs(h) * control.norm(Phi_j / scale) for Phi_j in differences]
-            errors = [weight * size for weight, size in zip(as_if_equal(times[:k], t1)[::-1], sizes, strict=False)]
+            errors = [weight * size for weight, size in zip(as_if_equal(times[:k], t1)[::-1].tolist(), sizes, strict=False)]
             lower = max(errors[1:], default=math.inf) <= errors[0] * (0.5 if k == 2 else 1.0)
             ratio = float((g[k - 1] - g[k]).real) * sizes[0]
             if ratio < 1:
@@ -165,7 +165,7 @@ class AdamsSteps(MultistepSteps):
         self.times[1:], self.times[0] = self.times[:-1].copy(), t1
         self.t, self.z = t1, z1
         self.h, self.equal_steps = (abs(h) if t1 == self.stop else self.h), self.equal_steps + 1
-        self._choose(errors, lower, GAMMA_STAR[k + 1] * abs(h) * control.norm(self.Phi[k + 1] / scale))
+        self._choose(errors, lower, float(GAMMA_STAR[k + 1]) * abs(h) * control.norm(self.Phi[k + 1] / scale))
         Phi[k] = difference
         return AdamsStep(t, t1, z, z1, times[:k], Phi, change)
 

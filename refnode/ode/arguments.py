@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import itertools
 import math
@@ -20,6 +21,9 @@ from refnode.ode.tableaus import TABLEAUS
 from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, tree_map
 
 METHODS: dict[str, Any] = {**TABLEAUS, "alf": Alf, "reversible_heun": ReversibleHeun, "leapfrog": Leapfrog}
+IMPLICIT = {"implicit_euler": ("implicit", "ImplicitEulerSteps"), "kvaerno3": ("implicit", "Kvaerno3Steps"),
+            "kvaerno5": ("implicit", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps")}
+LATER = IMPLICIT | {"adams": ("adams", "AdamsSteps")}  # imported when they are asked for, because they import SciPy or are long
 
 
 def check_dynamics(f: Callable[..., Any]) -> None:
@@ -131,9 +135,16 @@ def method_named(method: Any) -> Any:
     """A tableau, or the class of another method; both have p and error_order."""
     if isinstance(method, Tableau):
         return method
+    if isinstance(method, str) and method in LATER:
+        module, name = LATER[method]
+        return getattr(importlib.import_module(f"refnode.ode.{module}"), name)
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}.")
+        raise ValueError(f"there is no method {method!r}; the methods are {', '.join([*METHODS, *LATER])}.")
     return METHODS[method]
+
+
+def is_implicit(method: Any) -> bool:
+    return isinstance(method, str) and method in IMPLICIT
 
 
 def fixed_grid(name: Any, method: Any, t0: float, t1: float, steps: Any, step_size: Any, max_steps: int) -> list[float] | None:
@@ -145,6 +156,8 @@ def fixed_grid(name: Any, method: Any, t0: float, t1: float, steps: Any, step_si
         return None
     if steps is not None and step_size is not None:
         raise ValueError("give steps or step_size, not both.")
+    if name in ("bdf", "adams"):
+        raise ValueError(f"{name} varies its order with its step size: fixed steps are for one-step methods; leave steps and step_size out.")
     if steps is not None:
         n: float = whole_number("steps", steps)
     else:

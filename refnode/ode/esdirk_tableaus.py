@@ -21,9 +21,9 @@ from refnode.ode.tableau import Coefficients, Row, row, summing_to
 class EsdirkTableau:
     """A method of order p; its embedded formula has order q_hat. Row i of A has i + 1 entries, the last one gamma (0 in the first row).
 
-    interpolant: cubic Hermite, from z, z1 and the slopes at both ends; its order p_dense is min(p, 3).
-    predictor[i]: k_i before it is known, from the stages before it: the polynomial through them in c, without those of the same c as an
-    earlier one, at c_i. stays_inside: no c is beyond 1; else f is asked beyond the end of the step (see `kvaerno5`).
+    interpolant: cubic Hermite, from z, z1 and the slopes at both ends, of order p_dense = min(p, 3). With weights d, for which
+    h sum_i d_i k_i = (h^4 / 4!) z^(4) + O(h^5), it has theta^2 (1 - theta)^2 times that as well: a quartic, of order 4.
+    predictor[i]: k_i before it is known, from the polynomial in c through the stages before it.
     """
 
     name: str
@@ -31,6 +31,7 @@ class EsdirkTableau:
     p: int
     b_hat: Row
     q_hat: int
+    d: Row | None = None
     b: Row = field(init=False)
     c: Row = field(init=False)
     gamma: F = field(init=False)
@@ -51,13 +52,15 @@ class EsdirkTableau:
             raise ValueError(f"tableau {self.name}: the weights (the last row of A, b_hat) must sum to 1.")
         if min(c) < 0:
             raise ValueError(f"tableau {self.name}: a row of A sums to a negative c; f is never called before the step.")
+        if self.d is not None and (len(self.d) != s or sum(self.d) != 0):
+            raise ValueError(f"tableau {self.name}: the weights d must sum to 0, one for each stage.")
         b = self.A[-1]
-        for name, value in (("b", b), ("c", c), ("gamma", self.A[1][-1]), ("interpolant", _hermite(b)), ("predictor", _predictor(c))):
+        for name, value in (("b", b), ("c", c), ("gamma", self.A[1][-1]), ("interpolant", _hermite(b, self.d)), ("predictor", _predictor(c))):
             object.__setattr__(self, name, value)
 
     @property
     def p_dense(self) -> int:
-        return min(self.p, 3)
+        return min(self.p, 3 if self.d is None else 4)
 
     @property
     def error_order(self) -> int:
@@ -75,11 +78,11 @@ class EsdirkTableau:
         return self._cast[dtype]
 
 
-def _hermite(b: Row) -> tuple[Row, ...]:
-    """z + theta^2 (3 - 2 theta) (z1 - z) + h theta (1 - theta)^2 k_0 - h theta^2 (1 - theta) k_{s-1}, as weights of the k_i. HNW: II.6 (6.7)"""
-    rows = [[F(0), 3 * x, -2 * x] for x in b]
-    rows[0] = [x + y for x, y in zip(rows[0], (1, -2, 1), strict=True)]
-    rows[-1] = [x + y for x, y in zip(rows[-1], (0, -1, 1), strict=True)]
+def _hermite(b: Row, d: Row | None) -> tuple[Row, ...]:
+    """theta^2 (3 - 2 theta) b + theta (1 - theta)^2 e_0 - theta^2 (1 - theta) e_{s-1} + theta^2 (1 - theta)^2 d. HNW: II.6 (6.7)"""
+    rows = [[F(0), 3 * x + y, -2 * x - 2 * y, y] for x, y in zip(b, d or (F(0),) * len(b), strict=True)]
+    rows[0] = [x + y for x, y in zip(rows[0], (1, -2, 1, 0), strict=True)]
+    rows[-1] = [x + y for x, y in zip(rows[-1], (0, -1, 1, 0), strict=True)]
     return tuple(map(tuple, rows))
 
 
@@ -120,6 +123,8 @@ def _kvaerno3() -> EsdirkTableau:
 def _kvaerno5() -> EsdirkTableau:
     """Kvaerno 2004 (BIT 44), method 5(4): the published decimals; the first column follows from c.
 
+    d is not hers. It solves the order conditions of the quartic, which for stages with A c = c^2 / 2 are sum d = sum d c = sum d c^2 = 0,
+    sum d c^3 = 1/4, sum d A c^2 = 1/12, with d_1 = d_5 = 0.
     c_2 = 1.23: f is asked beyond the end of the step, and of the solve, by 0.23 h. Not so across a jump: there f is asked just before it,
     at the price of some smaller steps.
     """
@@ -132,7 +137,8 @@ def _kvaerno5() -> EsdirkTableau:
            summing_to("0.43639360985864756", "0.10450018841591720", "0.03631482272098715", "-0.13090704451073998", "0.26"),
            summing_to(1, "0", "-0.04245337201752043", "0.02446657898003141", "0.61943039072480676", "0.26"),
            summing_to(1, "0", "-0.05496908796538376", "-0.04118626728321046", "0.62993304899016403", "0.06962479448202728", "0.26")),
-        p=5, b_hat=summing_to(1, "0", "-0.04245337201752043", "0.02446657898003141", "0.61943039072480676", "0.26", "0"), q_hat=4)
+        p=5, b_hat=summing_to(1, "0", "-0.04245337201752043", "0.02446657898003141", "0.61943039072480676", "0.26", "0"), q_hat=4,
+        d=summing_to(0, "0", "0.84057724013474510491", "-1.41933260078849548054", "1.50731459026693095032", "0", "-0.42058268505468037493"))
 
 
 kvaerno3, kvaerno5 = _kvaerno3(), _kvaerno5()

@@ -6,19 +6,17 @@ stay: a new size less than 20 % larger is not taken. HW (Hairer and Wanner, Solv
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array, issparse
 
 from refnode.errors import NonFiniteDynamics, StepSizeUnderflow
 from refnode.ode.control import MAX_FACTOR, MIN_FACTOR, SAFETY, Control, error_ratio, max_norm
-from refnode.ode.esdirk import EsdirkTableau, implicit_euler, kvaerno3, kvaerno5
-from refnode.ode.jacobian import Jacobian, Matrix, Singular, Solve, factorise, shifted
-from refnode.ode.runge_kutta import Evaluate, RungeKuttaStep
+from refnode.ode.jacobian import Jacobian, Matrix, Singular, Solve
+from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
 from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Step, Steps, _spacing, _towards, _underflow, initial_step
 
@@ -79,7 +77,7 @@ def newton_to_roundoff(increment: Increment, x: np.ndarray, size: Callable[[np.n
     raise NotSolved(math.inf)
 
 
-def predicted_factor(ratio: float, k: int, h: float, before: tuple[float, float]) -> float:
+def predicted_factor(ratio: float, k: int, h: float, before: tuple[float, ...]) -> float:
     """h_{n+1} / h_n = r_n^(-1/k) min(1, h_n / h_{n-1} (r_{n-1} / r_n)^(1/k)), which expects the error constant to go on changing as it did.
 
     before: (h_{n-1}, r_{n-1}) of the accepted step before, or NaN. Gustafsson 1994 (ACM TOMS 20). HW: IV.8 (8.25)
@@ -137,8 +135,9 @@ class ImplicitMethod:
             return self.attempt(f, z, t, t1)
         except NotSolved as failed:
             if math.isnan(failed.ratio):
-                raise Failure(NonFiniteDynamics, f"f or its Jacobian is not finite in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
-            raise Failure(StepSizeUnderflow, f"Newton's method does not converge in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
+                raise Failure(NonFiniteDynamics, f"f is not finite in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
+            raise Failure(StepSizeUnderflow, f"Newton's method does not converge in the step from t = {t} to {t1}; take smaller steps.",
+                          t1 - t) from None
 
     def attempt(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
         """z(t1) and the error estimate. Raises `NotSolved`, if J is of this step; otherwise it is to blame, and replaced."""
@@ -152,7 +151,7 @@ class ImplicitMethod:
                     self.factors = self.factorised(self.h_factors, self.jac.stats)
                 return self.solved(f, z, t, t1)
             except Singular:
-                failed = NotSolved(math.nan)
+                failed = NotSolved(math.inf)
             except NotSolved as error:
                 failed = error
             if self.fresh or self.jac.constant:
@@ -209,74 +208,18 @@ class ImplicitMethod:
                 self.factors = self.factorised(self.h_factors, SolveStats())  # they were counted when they were made
 
 
-class Esdirk(ImplicitMethod):
-    """An ESDIRK method at work: one equation for each stage, Y = base + w with w = h gamma k, base = z + h sum_{j<i} A[i, j] k_j:
-
-        (I / (h gamma) - J) dw = f(base + w) - w / (h gamma)
-
-    k is then w / (h gamma), which has not the error of w multiplied by a large J, as f(Y) would have it. K: (s, n), as in `rk_step`.
-    """
-
-    def __init__(self, tableau: EsdirkTableau, z: np.ndarray, jac: Jacobian, control: Control | None):
-        super().__init__(z, jac, control)
-        self.p, self.error_order, self.gamma = tableau.p, tableau.error_order, float(tableau.gamma)
-        self.method = tableau.cast(z.dtype)
-        self.predictor = [np.array([float(x) for x in row], self.method.b.dtype) for row in tableau.predictor]
-        self.K = np.empty((len(self.method.b), z.size), z.dtype)
-        self.memory.append(self.K[-1])
-
-    def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
-        self.forget()
-        f(z, t, self.K[0])
-        return self.K[0]
-
-    def go_on(self, f: Evaluate, z: np.ndarray, t: float) -> None:
-        super().go_on(f, z, t)
-        self.K[0] = self.K[-1]
-
-    def slope(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
-        """Evaluated anew: differences are smaller than the error that Newton's method left in K."""
-        slope = np.empty_like(z)
-        f(z, t, slope)
-        return slope
-
-    def factorised(self, h: float, stats: SolveStats) -> tuple[Solve, ...]:
-        return (factorise(shifted(self.J, 1 / (h * self.gamma)), stats),)
-
-    def solved(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
-        A, c, K, (solve,) = self.method.A, self.method.c, self.K, self.factors
-        h = t1 - t
-        x = 1 / (h * self.gamma)
-        size = self.size(z, h, K[0])
-        slope = np.empty_like(z)
-        self.iterations, self.rate = 0, 0.0
-        for i in range(1, len(K)):
-            base = z + h * A[i][:-1].dot(K[:i])
-            time = t1 if c[i] == 1 else t + c[i] * h
-
-            def increment(w: np.ndarray, base: np.ndarray = base, time: float = time) -> np.ndarray:
-                f(base + w, time, slope)
-                return solve(slope - x * w)
-
-            w = self.predictor[i].dot(K[:i]) / x
-            iterations, rate = self.solve_for(increment, w, size)
-            self.iterations, self.rate = max(self.iterations, iterations), max(self.rate, rate)
-            K[i] = x * w
-        return base + w, h * self.method.e.dot(K)
-
-    def step(self, f: Evaluate, z: np.ndarray, t: float, z1: np.ndarray, t1: float) -> Step:
-        return RungeKuttaStep(t, t1, z, z1, self.K, self.method, f)
-
-
 class ImplicitSteps(Steps):
-    """Steps whose size the error estimate controls, with the predictive controller: for the implicit method that `at_work` builds."""
-
-    at_work: ClassVar[Callable[[np.ndarray, Jacobian, Control | None], Any]]
+    """Steps whose size the error estimate controls, with the predictive controller: for the implicit method of the subclass."""
 
     def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,
                  control: Control, jac: Jacobian):
         self.control, self.h, self.not_finite = control, control.first_step, 0
         super().__init__(f, self.at_work(z, jac, control), z, t, t_end, jumps, stats, max_steps)
+
+    @classmethod
+    def at_work(cls, z: np.ndarray, jac: Jacobian, control: Control | None) -> ImplicitMethod:
+        """The method; without control for `FixedSteps`."""
+        raise NotImplementedError
 
     def restart(self, t: float, z: np.ndarray) -> None:
         super().restart(t, z)
@@ -303,6 +246,8 @@ class ImplicitSteps(Steps):
                 if rejected and ratio >= 1:
                     error = method.second_look(f, z, t, t1, error)
                     ratio = error_ratio(error, z, z1, control.rtol, control.atol, control.norm)
+                if not math.isfinite(ratio):
+                    raise NotSolved(math.nan)
                 factor = max(MIN_FACTOR, min(MAX_FACTOR, method.safety * predicted_factor(ratio, method.error_order, length, earlier)))
             except NotSolved as failed:
                 ratio, factor = failed.ratio, 0.5
@@ -325,8 +270,8 @@ class ImplicitSteps(Steps):
 
     def _too_small(self, h: float, ratio: float) -> Failure:
         if ratio == math.inf:
-            return Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a step of "
-                           f"{abs(h):.1e}; f may be discontinuous there, or jac wrong.", h)
+            return Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a step "
+                           f"of {abs(h):.1e}; f may be discontinuous there, or jac wrong.", h)
         return _underflow(self.t, h, ratio, self.t_end)
 
     def _first_size(self, f0: np.ndarray) -> None:
@@ -344,18 +289,3 @@ class ImplicitSteps(Steps):
         self.not_finite, self.stats.njev, self.stats.nlu = (int(progress[name]) for name in ("not_finite", "njev", "nlu"))
         if self.begun:
             self.method.resume(progress)
-
-
-class ImplicitEulerSteps(ImplicitSteps):
-    p, error_order = implicit_euler.p, implicit_euler.error_order
-    at_work = functools.partial(Esdirk, implicit_euler)
-
-
-class Kvaerno3Steps(ImplicitSteps):
-    p, error_order = kvaerno3.p, kvaerno3.error_order
-    at_work = functools.partial(Esdirk, kvaerno3)
-
-
-class Kvaerno5Steps(ImplicitSteps):
-    p, error_order = kvaerno5.p, kvaerno5.error_order
-    at_work = functools.partial(Esdirk, kvaerno5)

@@ -90,6 +90,13 @@ def solve_rows(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, me
     return solution
 
 
+def add_rows(stats: SolveStats, solution: RowsSolution) -> None:
+    """What the batch took as a whole: calls of f, and the steps of all rows."""
+    stats.nfe += solution.calls
+    stats.accepted += int(np.sum(solution.stats.accepted))
+    stats.rejected += int(np.sum(solution.stats.rejected))
+
+
 def _check_rows(loop: _Loop) -> None:
     """Half of the rows, drawn at random, are moved a little: in the others f must not change by a bit."""
     B = loop.rows.B
@@ -152,6 +159,7 @@ class _Loop:
         self.sign = np.where(times[-1] >= times[0], 1.0, -1.0)
         self.nfe, self.accepted, self.rejected, self.not_finite = (np.zeros(B, int) for _ in range(4))
         self.calls = 0
+        self.ratio = np.zeros(B)
         self.active, self.retrying = self.t != self.t_end, np.zeros(B, bool)
         self.kinds: list[type[SolverError] | None] = [None] * B
         self.messages = ["the end of ts was reached."] * B
@@ -190,6 +198,7 @@ class _Loop:
         assert method.e is not None
         ratio = self.norms(_combine(method.e, K, t1 - t) / (control.atol + control.rtol * np.maximum(np.abs(Z), np.abs(Z1))))
 
+        self.ratio = ratio
         accept, finite = self.active & (ratio < 1), np.isfinite(ratio)
         self.accepted += accept
         self.rejected += self.active & ~accept
@@ -261,8 +270,10 @@ class _Loop:
     def _give_up(self, smallest: np.ndarray) -> None:
         self.fail(self.active & (self.not_finite > MAX_NOT_FINITE), NonFiniteDynamics, lambda i: f"{self.not_finite[i]} trial steps up to "
                   f"t = {self.t[i]} (of {self.t_end[i]}) ended in NaN or infinity: the solution runs along the border of the domain of f.")
+        self.fail(self.active & (self.h < smallest) & ~np.isfinite(self.ratio), NonFiniteDynamics, lambda i: "f returned NaN or infinity just after "
+                  f"t = {self.t[i]}, however small the step (on the way to {self.t_end[i]}); the solution leaves the domain of f there.")
         self.fail(self.active & (self.h < smallest), StepSizeUnderflow, lambda i: f"at t = {self.t[i]} (on the way to {self.t_end[i]}) a step of "
-                  f"{self.h[i]:.1e} is asked for, too small for the time axis or min_step; the solution may blow up there, or leave the domain of f.")
+                  f"{self.h[i]:.1e} is asked for, too small for the time axis or min_step; the solution may blow up there.")
         self.fail(self.active & (self.accepted + self.rejected >= self.max_steps), MaxStepsReached, lambda i: f"max_steps = {self.max_steps} steps "
                   f"were tried and t = {self.t[i]} of {self.t_end[i]} was reached; raise max_steps or the tolerances.")
 

@@ -39,7 +39,8 @@ class Jacobian:
     """
 
     def __init__(self, f: Evaluate, z: np.ndarray, jac: Any = None, sparsity: Any = None, *, stats: SolveStats, threshold: Any = 1e-8):
-        self.f, self.stats, self.threshold, self.n, self.dtype = f, stats, threshold, z.size, z.dtype
+        self.f, self.stats, self.n, self.dtype, real = f, stats, z.size, z.dtype, np.finfo(z.dtype).dtype
+        self.threshold = np.asarray(threshold, real)
         self.jac = jac if callable(jac) else None
         self.J = None if jac is None or callable(jac) else self._checked(jac, "jac")
         self.constant = self.J is not None
@@ -49,7 +50,7 @@ class Jacobian:
             raise ValueError("jac and jac_sparsity are both given; jac_sparsity is for differences alone.")
         if jac is None:
             self.eps = float(np.finfo(z.dtype).eps)
-            self.factor = np.full(self.n, self.eps**0.5)
+            self.factor = np.full(self.n, self.eps**0.5, real)
             self.memory.append(self.factor)
             pattern = np.ones((self.n, self.n), bool) if sparsity is None else self._checked(sparsity, "jac_sparsity", complex) != 0
             pattern = csc_array(pattern, dtype=bool) + eye_array(self.n, dtype=bool, format="csc")  # the diagonal: no column is empty

@@ -69,8 +69,8 @@ class Radau5(ImplicitMethod):
 
     def __init__(self, z: np.ndarray, jac: Jacobian, control: Control | None):
         if z.dtype.kind == "c":
-            raise TypeError(f"radau5 is for real states, not {z.dtype}: its complex equations stand for real ones. Take kvaerno5 or bdf, or write z as its "
-                            "real and imaginary parts.")
+            raise TypeError(f"radau5 is for real states, not {z.dtype}: its complex equations stand for real ones. Take kvaerno5 or bdf, or write z "
+                            "as its real and imaginary parts.")
         super().__init__(z, jac, control)
         self.f0 = np.empty_like(z)
         self.T, self.T_inverse, self.e = (matrix.astype(z.dtype) for matrix in (T, T_INVERSE, E))
@@ -137,5 +137,10 @@ class Radau5(ImplicitMethod):
 
 
 class RadauSteps(ImplicitSteps):
+    """Adaptive steps of Radau IIA."""
+
     p, error_order = Radau5.p, Radau5.error_order
-    at_work = Radau5
+
+    @classmethod
+    def at_work(cls, z: np.ndarray, jac: Jacobian, control: Control | None) -> Radau5:
+        return Radau5(z, jac, control)

@@ -72,7 +72,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     reached, observed = 0, []
     status, message = 0, ""
     try:
-        with quiet():
+        if True:
             for step in steps:
                 if dense_output:
                     step.keep()
@@ -123,7 +123,7 @@ class Watch:
         for i, (before, after) in enumerate(zip(self.before, behind, strict=True)):
             rises, falls = before <= 0 <= after, before >= 0 >= after
             if (rises and self.direction[i] >= 0) or (falls and self.direction[i] <= 0):
-                hits.append((self._locate(i, step, before, after), i))
+                hits.append((self._locate(i, step), i))
                 self.left[i] -= 1
         self.before = behind
         hits.sort(key=lambda hit: abs(hit[0] - step.t))
@@ -143,13 +143,10 @@ class Watch:
     def _values(self, t: float, y: np.ndarray) -> list[float]:
         return [self._value(i, t, y.copy()) for i in range(len(self.events))]
 
-    def _locate(self, i: int, step: Step, before: float, after: float) -> float:
+    def _locate(self, i: int, step: Step) -> float:
         from scipy.optimize import brentq
 
-        def value(t: float) -> float:
-            return before if t == step.t else after if t == step.t1 else self._value(i, t, _at(step, t))
-
-        return float(brentq(value, step.t, step.t1, xtol=max(4 * EPS * min(1.0, abs(step.t1 - step.t)), 1e-300), rtol=4 * EPS))
+        return float(brentq(lambda t: self._value(i, t, _at(step, t)), step.t, step.t1, xtol=max(4 * EPS * min(1.0, abs(step.t1 - step.t)), 1e-300), rtol=4 * EPS))
 
 
 @dataclass

@@ -33,7 +33,8 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, events:
     below min_step (or 10 units in the last place of t): it raises `StepSizeUnderflow`; only the last step may be shorter. max_steps: a cap on
     all attempts of this solve. controller: "I", "PI" or "PID" (see `next_step`). jump_ts: times, in any order, where f may be discontinuous in t:
     steps end on them exactly, and f is asked on both sides, never on them; the knots of an `interpolate` in theta are added. events: `Event`s.
-    dense: keep every step, so that the solution can be called at any time, and a record of all attempts. stats: a `SolveStats` to add to.
+    jac, jac_sparsity: for implicit methods (`jacobian.Jacobian`): jac(z, t, theta) or a matrix, in the order of the flat state; without it
+    differences are taken (`refnode.solve` and `refnode.odeint` have the engine do it). dense: keep every step, so that the solution can be called at any time, and a record of all attempts. stats: a `SolveStats` to add to.
 
     The steps are SciPy's (RK45 is dopri5, RK23 is bosh3, DOP853 is dop853: the same steps, evaluations and values), with these differences: a NaN
     in a trial step is a rejection (SciPy stops); f is never called beyond ts[-1], not even by a rounding error; an observation on the end of a
@@ -87,7 +88,7 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, events:
 def start(f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree, stats: SolveStats, *, method: str | Tableau = "dopri5",
           rtol: Any = 1e-6, atol: Any = 1e-8, first_step: float | None = None, min_step: float = 0.0, max_step: float = math.inf,
           max_steps: int = 100_000, steps: int | None = None, step_size: float | None = None, norm: Any = "rms", controller: str = "I",
-          jump_ts: Any = ()) -> tuple[Raveler, Steps]:
+          jump_ts: Any = (), jac: Any = None, jac_sparsity: Any = None) -> tuple[Raveler, Steps]:
     """The arguments of a solve, checked, and its steps, of which none is taken yet."""
     arguments.check_dynamics(f)
     z0 = as_state(z0)
@@ -104,7 +105,20 @@ def start(f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree, st
         stats.nfe += 1
         way.write(f(way.unravel(z), t, theta), out)
 
-    at_work = RungeKutta(chosen, z) if isinstance(chosen, Tableau) else chosen(z, way)
-    if grid is None:
-        return way, AdaptiveSteps(evaluate, at_work, z, t0, t1, jumps, stats, max_steps, control)
+    if (jac is not None or jac_sparsity is not None) and not arguments.is_implicit(method):
+        raise ValueError(f"method {method!r} is explicit and uses no Jacobian; leave jac and jac_sparsity out.")
+    if isinstance(chosen, type) and issubclass(chosen, Steps):  # implicit and multistep methods choose their steps in ways of their own
+        jacobian = None
+        if arguments.is_implicit(method):
+            from refnode.ode.jacobian import Jacobian
+
+            flat_jac = (lambda z, t: jac(way.unravel(z), t, theta)) if callable(jac) else jac
+            jacobian = Jacobian(evaluate, z, flat_jac, jac_sparsity, stats=stats, threshold=control.atol)
+        if grid is None:
+            return way, chosen(evaluate, z, t0, t1, jumps, stats, max_steps, control, jacobian)
+        at_work = chosen.at_work(z, jacobian, None)
+    else:
+        at_work = RungeKutta(chosen, z) if isinstance(chosen, Tableau) else chosen(z, way)
+        if grid is None:
+            return way, AdaptiveSteps(evaluate, at_work, z, t0, t1, jumps, stats, max_steps, control)
     return way, FixedSteps(evaluate, at_work, z, t0, grid, jumps, stats, max_steps)

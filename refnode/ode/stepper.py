@@ -32,9 +32,12 @@ class Stepper:
     def __init__(self, f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree = (), *, state: Any = None, **solver: Any):
         self.stats = SolveStats()
         t0, t1 = arguments.observation_times([t0, t1])
+        self._method = solver.get("method", "dopri5")
         self._way, self._steps = start(f, z0, t0, t1, theta, self.stats, **solver)
         if state is not None:
             try:
+                if str(state["method"]) != str(self._method):
+                    raise ValueError(f"it is one of method {str(state['method'])!r}")
                 self._steps.resume(state)
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 raise ValueError(f"state does not belong to this call ({error}): give what Stepper.state() returned, and the same f, z0, method "
@@ -71,7 +74,7 @@ class Stepper:
 
     def state(self) -> dict[str, Any]:
         """All that the solve needs to go on from here: a dict of numbers and arrays, for np.savez or pickle."""
-        return {name: np.array(value) for name, value in self._steps.progress().items()}
+        return {name: np.array(value) for name, value in (self._steps.progress() | {"method": str(self._method)}).items()}
 
 
 @dataclass(frozen=True, repr=False)

@@ -534,3 +534,9 @@ def test_broadcasting(shape_a, shape_b, function):
 
 def test_traced_values_are_not_arrays():
     pullback(lambda x: (isinstance(x, Traced) or pytest.fail("not traced"), x)[1], X)
+
+
+def test_concatenating_with_a_plain_list():
+    """The list comes first: the place of the array depends on its length."""
+    found = grad(lambda z: np.sum(np.concatenate([[0.5, 2.0], z, [1.0]]) * np.arange(6)))(np.ones(3))
+    assert found.tolist() == [2.0, 3.0, 4.0]

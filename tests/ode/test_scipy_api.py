@@ -172,6 +172,18 @@ def test_events_on_the_ends_of_steps(zero_at, dense, terminal, method):
 
 
 @EACH_METHOD
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_first_of_two_terminal_events_in_a_step_ends_the_solve(sign, method):
+    """In one step of 0.25: at 0.2, terminal; at 0.15, terminal; at 0.1, not terminal; at 0.18."""
+    events = [lambda t, y, at=at: sign * t - at for at in (0.2, 0.15, 0.1, 0.18)]
+    events[0].terminal = events[1].terminal = True
+    how = {"method": method, "events": events, "first_step": 0.25}
+    reference, found = (solver(lambda t, y: -0.1 * y, (0, sign), [1.0], **how) for solver in (scipy.integrate.solve_ivp, solve_ivp))
+    assert [x.size for x in found.t_events] == [x.size for x in reference.t_events] == [0, 1, 1, 0]
+    assert found.status == 1 and abs(found.t[-1] - sign * 0.15) < 4 * EPS
+
+
+@EACH_METHOD
 def test_args_and_vectorized(method):
     f = lambda t, y, a, b: [a * y[1], -b * y[0]]
     event = lambda t, y, a, b: y[0] - a / 4
@@ -321,7 +333,9 @@ def test_failures_are_status_minus_one():
     for fun in (lambda t, y: y * math.nan, lambda t, y: np.array([math.inf])):  # SciPy never returns
         found = solve_ivp(fun, (0, 2), [1.0], dense_output=True)
         assert found.status == -1 and "NaN" in found.message and found.t.tolist() == [0.0] and found.nfev == 1
-    found = solve_ivp(lambda t, y: 1 + np.sqrt(1 - y), (0, 9), [0.0], t_eval=[0.1, 8.0])  # y reaches 1 and cannot stay
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NaN in a trial step is no surprise
+        found = solve_ivp(lambda t, y: 1 + np.sqrt(1 - y), (0, 9), [0.0], t_eval=[0.1, 8.0])  # y reaches 1 and cannot stay
     assert found.status == -1 and "NaN" in found.message and found.t.tolist() == [0.1]
 
 
@@ -352,6 +366,13 @@ def test_fun_may_write_into_y(method):
     np.testing.assert_array_equal(found.t_events, clean.t_events)
 
 
+def test_the_solution_does_not_share_y0():
+    y0 = np.array([2.0])
+    found = solve_ivp(decay, (0, 1), y0, dense_output=True)
+    y0[0] = 5.0
+    assert found.sol(0.0) == 2.0 and found.y[0, 0] == 2.0
+
+
 def test_fun_is_never_asked_beyond_the_end():
     for t0, t1 in np.random.default_rng(5).uniform(-20, 20, size=(50, 2)):
         seen = []
@@ -362,6 +383,7 @@ def test_fun_is_never_asked_beyond_the_end():
 def test_t_eval_where_scipy_gives_nothing():
     found = solve_ivp(decay, (4, 4), [2.0], t_eval=[4])
     assert found.t.tolist() == [4] and found.y.tolist() == [[2.0]]
+    assert solve_ivp(decay, (4, 4), [2.0], t_eval=[4, 4]).y.tolist() == [[2.0, 2.0]]  # which SciPy accepts as sorted
     event = lambda t, y: t - 0.25
     event.terminal = 2  # on the end of a step: found at its end, and at the start of the next
     found = solve_ivp(decay, (0, 1), [2.0], t_eval=[0.1, 0.25, 0.3], events=event, dense_output=True, first_step=0.25, max_step=0.25)

@@ -60,9 +60,9 @@ def assigned_value(g: Any, y: Any, x: Any, value: Any, index: Any) -> Any:
 
 def piece(position: int, g: Any, y: Any, axis: int, *arrays: Any) -> Any:
     """The part of a concatenation's cotangent that belongs to one of the arrays."""
-    start = sum(a.shape[axis] for a in arrays[: position - 1])
+    start = sum(np.shape(a)[axis] for a in arrays[: position - 1])
     place: list[Any] = [slice(None)] * g.ndim
-    place[axis] = slice(start, start + arrays[position - 1].shape[axis])
+    place[axis] = slice(start, start + np.shape(arrays[position - 1])[axis])
     return g[tuple(place)]
 
 
