@@ -24,7 +24,7 @@ def nodes(ts: Any, theta: Tree, jump_ts: Any) -> tuple[Any, dict[int, int], dict
     jumps = {float(plain(t)): t for t in everywhere if low <= plain(t) <= high}
     if not jumps:
         return ts, {i: i for i in range(len(values))}, {}
-    found = [(value, i, t) for i, (value, t) in enumerate(zip(values, ts, strict=True))]
+    found: list[tuple[float, int | None, Any]] = [(value, i, t) for i, (value, t) in enumerate(zip(values, ts, strict=True))]
     found += [(value, None, t) for value, t in jumps.items() if value not in values]
     found.sort(key=lambda node: node[0], reverse=values[-1] < values[0])
     sides = {place: t + (math.nextafter(value, values[0] if place else values[-1]) - value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -57,6 +57,12 @@ def ODESolve(z0: Tree, f: Callable[..., Any], t0: Any, t1: Any, theta: Tree = ()
     return last(odeint(f, z0, np.stack([t0, t1]), theta, **keywords))
 
 
+@overload
+def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, independent: Literal[False] = False, stats: Stats | None = None,
+          **solver: Any) -> Solution: ...
+@overload
+def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, independent: bool, stats: Stats | None = None,
+          **solver: Any) -> RowsSolution: ...
 def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, independent: bool = False, stats: Stats | None = None,
           **solver: Any) -> Solution | RowsSolution:
     """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True. Not differentiable: see `odeint`.

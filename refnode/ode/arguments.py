@@ -21,8 +21,8 @@ from refnode.ode.tableaus import TABLEAUS
 from refnode.tree import Raveler, Tree, check_same_structure, is_container, leaves, tree_map
 
 METHODS: dict[str, Any] = {**TABLEAUS, "alf": Alf, "reversible_heun": ReversibleHeun, "leapfrog": Leapfrog}
-IMPLICIT = {"implicit_euler": ("implicit", "ImplicitEulerSteps"), "kvaerno3": ("implicit", "Kvaerno3Steps"),
-            "kvaerno5": ("implicit", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps")}
+IMPLICIT = {"implicit_euler": ("esdirk", "ImplicitEulerSteps"), "kvaerno3": ("esdirk", "Kvaerno3Steps"),
+            "kvaerno5": ("esdirk", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps")}
 LATER = IMPLICIT | {"adams": ("adams", "AdamsSteps")}  # imported when they are asked for, because they import SciPy or are long
 
 
@@ -77,6 +77,7 @@ def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_
     """What the caller asks of the steps; tolerances as arrays of the state's precision (with one axis or none)."""
     real = way.dtype.type(0).real.dtype
     rtol, atol = (np.asarray(tolerance, real) for tolerance in tolerances(rtol, atol, way))
+    atol = np.maximum(atol, np.finfo(real).tiny)  # where z stays 0 and atol is 0, an error of 0 is none
     first_step = None if first_step is None else positive("first_step", first_step)
     max_step = positive("max_step", max_step)
     min_step = 0.0 if is_number(min_step) and min_step == 0 else positive("min_step", min_step)
@@ -176,8 +177,10 @@ def jumps(jump_ts: Any, theta: Tree, t0: float, t1: float) -> list[float]:
         given = np.asarray(jump_ts if len(jump_ts) else np.empty(0))
     except (TypeError, ValueError):
         given = np.empty((), object)
-    if given.ndim != 1 or given.dtype.kind not in "fiu" or not np.all(np.isfinite(given)):
-        raise ValueError(f"jump_ts must be a list or a one-dimensional array of finite times, not {jump_ts!r}.")
+    if given.ndim != 1 or given.dtype.kind not in "fiu":
+        raise ValueError(f"jump_ts must be a list or a one-dimensional array of times, not shape {given.shape} and dtype {given.dtype}.")
+    if not np.all(np.isfinite(given)):
+        raise ValueError(f"jump_ts must be finite, but it holds {given[~np.isfinite(given)][0]}.")
     low, high = min(t0, t1), max(t0, t1)
     knots = [t for u in inputs_in(theta) for t in u.knots]
     return sorted({t for t in map(float, [*given, *knots]) if low <= t <= high}, reverse=t1 < t0)

@@ -59,19 +59,17 @@ def newton(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], flo
 
 
 def newton_to_roundoff(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float], eps: float) -> tuple[int, float]:
-    """The same until the increments, in units of the solution, get no smaller: they are rounding errors."""
+    """The same until the increments, in units of the solution, are nothing but rounding errors: below eps, or small and no longer decreasing."""
     before = math.inf
     for m in range(ROUNDOFF_ITERATIONS):
         dx = increment(x)
         norm = size(dx)
         if not math.isfinite(norm):
             raise NotSolved(math.nan)
-        if norm >= before:
-            if before < math.sqrt(eps):
-                return m + 1, 0.0
-            break
+        if norm >= before and before < math.sqrt(eps):
+            return m + 1, 0.0
         x += dx
-        if norm == 0:
+        if norm < eps / 8:
             return m + 1, 0.0
         before = norm
     raise NotSolved(math.inf)

@@ -2,7 +2,7 @@
 
     Z_i = h sum_j a_ij f(z + Z_j, t + c_j h),   z(t + h) = z + Z_3
 
-A^-1 = T diag(mu, [[alpha, -beta], [beta, alpha]]) T^-1, so that with W = T^-1 Z the 3n equations become n real and n complex ones.
+A^-1 = T diag(mu, [[alpha, beta], [-beta, alpha]]) T^-1, so that with W = T^-1 Z the 3n equations become n real and n complex ones.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from refnode.ode.solution import SolveStats
 R = math.sqrt(6)
 C = ((4 - R) / 10, (4 + R) / 10, 1.0)
 MU = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)  # the eigenvalues of A^-1: this one,
-MU_PAIR = 3 + (3 ** (1 / 3) - 3 ** (2 / 3)) / 2 - 0.5j * (3 ** (5 / 6) + 3 ** (7 / 6))  # this one, and its conjugate
-T = np.array([[0.09443876248897524, -0.14125529502095421, 0.03002919410514742],  # real and imaginary parts of the eigenvectors
-              [0.25021312296533332, 0.20412935229379994, -0.38294211275726192],
+MU_PAIR = 3 + (3 ** (1 / 3) - 3 ** (2 / 3)) / 2 - 0.5j * (3 ** (5 / 6) + 3 ** (7 / 6))  # this one, alpha - i beta, and its conjugate
+T = np.array([[0.09443876248897524, -0.1412552950209542, 0.030029194105147424],  # the real eigenvector; the pair's real and imaginary part
+              [0.2502131229653333, 0.20412935229379994, -0.3829421127572619],
               [1.0, 1.0, 0.0]])
-T_INVERSE = np.array([[4.1787185915519047, 0.32768282076106237, 0.52337644549944951],
+T_INVERSE = np.array([[4.178718591551905, 0.32768282076106237, 0.5233764454994495],
+                      [-4.178718591551905, -0.32768282076106237, 0.47662355450055044],
+                      [0.5028726349457868, -2.571926949855605, 0.5960392048282249]])
+E = np.array([[4.1787185915519047, 0.32768282076106237, 0.52337644549944951],
                       [-4.1787185915519047, -0.32768282076106237, 0.47662355450055044],
                       [0.50287263494578682, -2.5719269498556052, 0.59603920482822492]])
 E = np.array([-13 - 7 * R, -13 + 7 * R, -1]) / 3  # of the error estimate: in units of 1 / mu
@@ -59,7 +62,7 @@ class RadauStep:
 class Radau5(ImplicitMethod):
     """Radau IIA at work. Newton's method for W, with F = T^-1 f(z + T W, t + c h):
 
-        (mu/h I - J) dW_1 = F_1 - mu/h W_1,   (mu'/h I - J) (dW_2 + i dW_3) = F_2 + i F_3 - mu'/h (W_2 + i W_3)
+        (mu/h I - J) dW_1 = F_1 - mu/h W_1,   (mu'/h I - J) (dW_2 + i dW_3) = F_2 + i F_3 - mu'/h (W_2 + i W_3),   mu' = alpha - i beta
 
     Its starting values are those of the step before, extrapolated. error: (mu/h I - J)^-1 (f(z, t) + sum_i e_i Z_i / h), which is O(h^4): the
     difference to an embedded formula of order 3, filtered so that stiff components do not count in it. HW: IV.8 (8.19)

@@ -72,7 +72,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     reached, observed = 0, []
     status, message = 0, ""
     try:
-        if True:
+        with quiet():
             for step in steps:
                 if dense_output:
                     step.keep()
@@ -146,7 +146,8 @@ class Watch:
     def _locate(self, i: int, step: Step) -> float:
         from scipy.optimize import brentq
 
-        return float(brentq(lambda t: self._value(i, t, _at(step, t)), step.t, step.t1, xtol=max(4 * EPS * min(1.0, abs(step.t1 - step.t)), 1e-300), rtol=4 * EPS))
+        within = max(4 * EPS * min(1.0, abs(step.t1 - step.t)), 1e-300)
+        return float(brentq(lambda t: self._value(i, t, _at(step, t)), step.t, step.t1, xtol=within, rtol=4 * EPS))
 
 
 @dataclass

@@ -278,8 +278,8 @@ def test_doses(sign):
     np.testing.assert_allclose([found.zs[0, 0] for found in sol.events], wanted[1:3] if sign == 1 else wanted[2:0:-1], rtol=1e-7)
 
 
-@pytest.mark.parametrize("setting", [{}, {"method": "dop853"}, {"method": "tsit5"}, {"method": "bosh3", "steps": 30}, {"method": "heun", "steps": 300},
-                                     {"method": "alf", "steps": 300}, {"method": "reversible_heun", "steps": 300}], ids=str)
+@pytest.mark.parametrize("setting", [{}, {"method": "dop853"}, {"method": "tsit5"}, {"method": "bosh3", "steps": 30}, {"method": "heun", "steps": 30},
+                                     {"method": "alf", "steps": 30}, {"method": "reversible_heun", "steps": 30}], ids=str)
 def test_methods_begin_anew_behind_a_reset(setting):
     """Two solves, one after the other: what a method carries along (first same as last, v, w) belongs to the state before the reset."""
     f = lambda z, t, _: np.array([z[1], -z[0] + math.cos(3 * t)])

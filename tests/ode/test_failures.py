@@ -95,6 +95,78 @@ def test_failures_without_throwing(name):
         sol(3.0)
 
 
+class Mine(Exception):
+    """What a user's f may raise."""
+
+
+def raises(z, t, _):
+    if t > 1:
+        raise Mine("at t = 1")
+    return -z
+
+
+LATER = (0.5, 1.0)  # where a failure at t = 1 may stop: the last accepted step ends before
+SOLVERS = {**{method: {"method": method} for method in ("dopri5", "dop853", "bosh3", "tsit5")}, "heun": {"method": "heun", "rtol": 1e-3},
+           **{f"{method}, fixed": {"method": method, "steps": 60} for method in ("rk4", "euler", "dopri5", "dop853", "alf", "reversible_heun")}}
+# f, other arguments, the kind of error with steps that adapt and with fixed ones (None: no failure there), where it stops
+TEN = {
+    "NaN at t0": (lambda z, t, _: z * math.nan, {}, NonFiniteDynamics, NonFiniteDynamics, (0.0, 0.0)),
+    "NaN later": (lambda z, t, _: -z if t < 1 else z * math.nan, {}, NonFiniteDynamics, NonFiniteDynamics, LATER),
+    "blow-up (P08c)": (lambda z, t, _: z * z, {}, (StepSizeUnderflow, NonFiniteDynamics), NonFiniteDynamics, (0.9, 1.0)),
+    "underflow": (lambda z, t, _: -z if t < 1 else 1e15 * np.cos(1e15 * t) + 0 * z, {}, StepSizeUnderflow, None, LATER),
+    "the cap": (lambda z, t, _: -z, {"max_steps": 3}, MaxStepsReached, ValueError, (0.0, 2.9)),  # fixed steps are counted before they are taken
+    "a wrong shape": (lambda z, t, _: -z if t < 1 else np.ones(2), {}, ValueError, ValueError, None),
+    "complex f for a real state": (lambda z, t, _: 1j * z, {}, TypeError, TypeError, None),
+    "an exception in f": (raises, {}, Mine, Mine, None),
+    "infinite atol": (lambda z, t, _: -z, {"atol": math.inf}, ValueError, ValueError, None),
+    "unsorted times": (lambda z, t, _: -z, {"ts": [0.0, 2.0, 1.0, 3.0]}, ValueError, ValueError, None),
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("name", TEN)
+def test_ten_failures_with_every_kind_of_solver(name, solver):
+    """Each its own kind; the partial solution is right; throw=False gives the same rows, then NaN. Wrong arguments cost no evaluation."""
+    f, setting, adaptive, fixed, stops = TEN[name]
+    setting = {"rtol": 1e-5, "ts": TS} | SOLVERS[solver] | setting
+    ts = setting.pop("ts")
+    kind = fixed if "fixed" in solver else adaptive
+    f = bounded(f)
+    if kind is None:
+        assert np.isfinite(solve(f, [1.0], ts, **setting).zs).all()
+        return
+    with pytest.raises(kind) as caught:
+        solve(f, [1.0], ts, **setting)
+    error = caught.value
+    if name in ("infinite atol", "unsorted times") or (name == "the cap" and "fixed" in solver):
+        assert f.times == []
+    if not isinstance(error, SolverError):
+        assert type(error) is kind
+        with pytest.raises(kind):  # a wrong call and an exception of f are no failures of the solve
+            solve(f, [1.0], ts, throw=False, **setting)
+        return
+    latest = stops[1] + (0 if "blow-up" not in name else 1.0 if "fixed" in solver else 10 * setting["rtol"])  # fixed steps go over the pole
+    assert stops[0] <= error.t <= latest
+    reached, zs = error.partial
+    np.testing.assert_array_equal(reached, ts[ts <= error.t])
+    exact = 1 / (1 - reached) if "blow-up" in name else np.exp(-reached)
+    well = reached < 0.9
+    np.testing.assert_allclose(zs[well, 0], exact[well], rtol=(0.5 if "fixed" in solver else 1e-2) if "blow-up" in name else 0.05)
+    sol = solve(f, [1.0], ts, throw=False, **setting)
+    assert sol.status == -1 and sol.message == f"{type(error).__name__}: {error}"
+    np.testing.assert_array_equal(sol.zs[:len(reached)], zs)
+    assert np.isnan(sol.zs[len(reached):]).all() and len(sol.zs) == len(ts)
+
+
+def test_a_nan_between_the_steps():
+    """The stages of dop853 that serve its dense output alone belong to a step already accepted: NaN there is no number for an observation."""
+    c = {1 / 10, 1 / 5, 7 / 9}
+    f = lambda z, t, _: z * math.nan if any(abs(t - x) < 1e-12 for x in c) else -z
+    assert solve(f, [1.0], [0.0, 1.0], method="dop853", steps=1).zs[-1, 0] == pytest.approx(math.exp(-1), rel=1e-6)
+    sol = solve(f, [1.0], [0.0, 0.5, 1.0], method="dop853", steps=1, throw=False)
+    assert np.isnan(sol.zs[1]).all()
+
+
 def test_a_tree_in_an_error():
     with pytest.raises(NonFiniteDynamics) as caught:
         solve(lambda z, t, _: {"a": -z["a"] if t < 1 else z["a"] * math.nan}, {"a": np.ones(2)}, TS)

@@ -56,6 +56,18 @@ def test_a_step_function(way, ts):
 
 
 @BOTH
+def test_leapfrog_with_a_force_that_jumps(ts):
+    """q'' is the step function: parabolas, which leapfrog follows exactly on each side."""
+    p = lambda t: 0.2 + integral(t)
+    q = lambda t: 0.2 * t + np.where(t < JUMP, t * t / 2, JUMP * JUMP / 2 + JUMP * (t - JUMP) - (t - JUMP) ** 2)
+    f = lambda z, t, _: (z[1], step_function()(z[0], t, _))
+    sol = solve(f, (np.full(1, q(ts[0])), np.full(1, p(ts[0]))), ts, method="leapfrog", steps=7, jump_ts=[JUMP], dense=True)
+    np.testing.assert_allclose(sol.zs[0][-1], q(ts[1]), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(sol.zs[1][-1], p(ts[1]), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(sol(JUMP), ([q(JUMP)], [p(JUMP)]), rtol=0, atol=1e-13)
+
+
+@BOTH
 @pytest.mark.parametrize("value", [1.0, -2.0, 77.0])
 def test_the_value_at_the_jump_does_not_matter(value, ts):
     """Continuous from the left, from the right, or from neither side: the same bits."""

@@ -1,5 +1,6 @@
 """Adams and BDF: their formulas as identities in exact arithmetic, their orders, SciPy's BDF step by step, DETEST, and what goes wrong."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refnode_validation.detest import catalog as detest
+from refnode_validation.detest.conditioning import gamma
 from scipy.integrate import BDF, solve_ivp
 
 from refnode.errors import MaxStepsReached, NonFiniteDynamics, StepSizeUnderflow
@@ -17,8 +20,6 @@ from refnode.ode.control import Control, rms
 from refnode.ode.jacobian import Jacobian
 from refnode.ode.solution import SolveStats
 from refnode.ode.stepping import Failure, quiet
-from refnode_validation.detest import catalog as detest
-from refnode_validation.detest.conditioning import gamma
 
 EPS = 2.0**-52
 METHODS = pytest.mark.parametrize("method", [AdamsSteps, BdfSteps])
@@ -77,7 +78,7 @@ def divided(times, values):
     """f[times]"""
     values = list(values)
     for j in range(1, len(times)):
-        values = [(a - b) / (times[i] - times[i + j]) for i, (a, b) in enumerate(zip(values, values[1:], strict=False))]
+        values = [(a - b) / (times[i] - times[i + j]) for i, (a, b) in enumerate(itertools.pairwise(values))]
     return values[0]
 
 
@@ -129,7 +130,7 @@ def test_differences_as_if_steps_were_equal(gaps, values):
 def test_the_error_constants_of_adams():
     """For equal steps g_j is gamma_j of Adams and Bashforth, and gamma_{k-1} - gamma_k = -gamma*_k. HNW: III.1, table 1.1 and 1.2."""
     gamma = [integrated([Fraction(-i) for i in range(j)], Fraction(1)) / math.factorial(j) for j in range(14)]
-    np.testing.assert_allclose(adams.GAMMA_STAR[1:], [float(a - b) for a, b in zip(gamma, gamma[1:], strict=False)], rtol=2 * EPS)
+    np.testing.assert_allclose(adams.GAMMA_STAR[1:], [float(a - b) for a, b in itertools.pairwise(gamma)], rtol=2 * EPS)
     assert adams.adams_moulton(7).tolist() == [1, -1 / 2, -1 / 12, -1 / 24, -19 / 720, -3 / 160, -863 / 60480]
 
 
@@ -245,7 +246,7 @@ def test_the_solution_is_continuous(method):
     """Both ends of a step are met: the next one goes on from the same state. With Adams the derivative is continuous as well, and equals f."""
     f, _, t0, t1 = CLOSED["rotation"]
     steps = taken(steps_of(method, f, [0.0, 1.0], t0, t1, rtol=1e-5))
-    for one, two in zip(steps, steps[1:], strict=False):
+    for one, two in itertools.pairwise(steps):
         assert one.t1 == two.t and one.z1 is two.z
     for step in steps:
         h = step.t1 - step.t
@@ -270,7 +271,7 @@ def backward_differences(values):
     found = []
     while values:
         found.append(values[0])
-        values = [a - b for a, b in zip(values, values[1:], strict=False)]
+        values = [a - b for a, b in itertools.pairwise(values)]
     return found
 
 
@@ -427,10 +428,10 @@ def kinked(z, t):
     return np.array([z[1], -z[0] + (3.0 if t < 2 else -1.0)])
 
 
-SPARSE = {"sparsity": np.ones((2, 2))}
+SPARSE, CONSTANT = {"sparsity": np.ones((2, 2))}, {"jac": np.array([[0.0, 1.0], [-1.0, 0.0]])}
 
 
-@pytest.mark.parametrize(("method", "setting"), [(AdamsSteps, {}), (BdfSteps, {}), (BdfSteps, SPARSE), (BdfSteps, {"jac": np.array([[0, 1], [-1, 0]])})],
+@pytest.mark.parametrize(("method", "setting"), [(AdamsSteps, {}), (BdfSteps, {}), (BdfSteps, SPARSE), (BdfSteps, CONSTANT)],
                          ids=["adams", "bdf", "bdf, sparse", "bdf, constant J"])
 def test_resumed_to_the_same_bits(method, setting):
     """From every step, that before the first and those around a jump included."""
@@ -578,8 +579,7 @@ def test_a_tolerance_of_scale():
     """(ii) of bugs.md, D17: c z with c atol has the same steps; c is a power of 2."""
     for method in (AdamsSteps, BdfSteps):
         f = lambda z, t: np.array([z[1], -z[0]])
-        jac = np.array([[0.0, 1.0], [-1.0, 0.0]])
-        one = taken(steps_of(method, f, [0.0, 1.0], 0.0, 9.0, rtol=0.0, atol=1e-6, jac=jac))
-        two = taken(steps_of(method, f, [0.0, 1024.0], 0.0, 9.0, rtol=0.0, atol=1024e-6, jac=jac))
+        one = taken(steps_of(method, f, [0.0, 1.0], 0.0, 9.0, rtol=0.0, atol=1e-6, **CONSTANT))
+        two = taken(steps_of(method, f, [0.0, 1024.0], 0.0, 9.0, rtol=0.0, atol=1024e-6, **CONSTANT))
         assert [s.t1 for s in one] == [s.t1 for s in two]
         np.testing.assert_array_equal(1024 * one[-1].z1, two[-1].z1)
