@@ -96,8 +96,9 @@ def draw_steps(solution: Any) -> Any:
         if estimated:
             others[0].plot(t[these], ratios[these], **style)
     sizes.set(ylabel="step size", yscale="log", ylim=(abs(h).min() / 2, 2 * abs(h).max()))
-    sizes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if np.ptp(np.log10(abs(h))) < 3 else (1.0,)))
-    sizes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if np.ptp(np.log10(abs(h))) < 3:
+        sizes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        sizes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     sizes.yaxis.set_minor_locator(NullLocator())
     if estimated:
         others[0].axhline(1, color=DATA, linewidth=0.8)

@@ -25,6 +25,7 @@ from refnode.ode.solution import Solution
 from refnode.ode.solve import solve
 from refnode.tree import Raveler, Tree
 
+VARIABLE_ORDER = 5  # stands for the order of a multistep method
 Integrand = Callable[[np.ndarray], np.ndarray]  # times (m,) -> (m, P)
 
 
@@ -44,7 +45,7 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
     def minus_dfdz_transposed(a: Tree, t: float, theta: Tree) -> np.ndarray:
         return -jacobian_of(f)(z(t), t, theta).T
 
-    method, atol_a, atol_theta = keywords["method"], *keywords["atol"][1:]
+    method, (_, atol_a, atol_theta) = keywords["method"], keywords["atol"]
     if is_implicit(method):
         keywords["jac"] = minus_dfdz_transposed
     solution = solve(adjoint_dynamics, arrays(a), [t1, t0], theta, dense=True, **keywords | {"atol": atol_a})
@@ -65,7 +66,8 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
         pieces = fixed(integrand, steps, method_named(method).p)
     else:
         norm = error_norm(keywords["norm"] if keywords["norm"] == "max" else "rms", way.parts)
-        pieces = controlled(integrand, steps, method_named(method).error_order, keywords["rtol"], atol_theta, norm, keywords["max_steps"])
+        k = VARIABLE_ORDER if method in ("adams", "bdf") else method_named(method).error_order
+        pieces = controlled(integrand, steps, k, keywords["rtol"], atol_theta, norm, keywords["max_steps"])
     dLdtheta = np.zeros(way.size, way.dtype)
     for piece in pieces:
         dLdtheta -= piece  # the steps go from t1 to t0
@@ -87,13 +89,13 @@ def controlled(integrand: Integrand, steps: list[tuple[float, float]], k: int, r
                max_pieces: int) -> Iterator[np.ndarray]:
     """The integrals over the steps, piece by piece: by n + 1 nodes, where a rule of n nodes agrees with it; other pieces are halved.
 
-    k: what the method took for the error of a step was O(h^k). The difference of the two rules is O(h^(2n+1)), with n chosen so that 2 n + 1 > k: then
-    a step that is short enough for a is seldom halved. The integrand may change faster than a: where df/dz = 0, one step spans the whole interval.
+    k: what the method took for the error of a step was O(h^k). The difference of the two rules is O(h^(2n+1)), with n chosen so that 2 n + 1 > k:
+    then a step that is short enough for a is seldom halved. The integrand may change faster than a: where df/dz = 0, one step spans the interval.
     Raises `NonFiniteDynamics`, and `MaxStepsReached` where more than max_pieces are asked for.
     """
     n = math.ceil(k / 2)
     (x_low, w_low), (x, w) = (np.polynomial.legendre.leggauss(m) for m in (n, n + 1))
-    total, pending, pieces = np.float64(0.0), steps[::-1], 0
+    total, pending, pieces = np.zeros(1), steps[::-1], 0
     while pending:
         t, t1 = pending.pop()
         half = (t1 - t) / 2
@@ -109,8 +111,8 @@ def controlled(integrand: Integrand, steps: list[tuple[float, float]], k: int, r
         elif pieces < max_pieces:
             pending += [(t + half, t1), (t, t + half)]
         else:
-            raise MaxStepsReached(f"after {pieces} pieces the integral of a^T df/dtheta has reached t = {t} of {steps[-1][1]}; raise max_steps or the "
-                                  "tolerances.", t=t, h=t1 - t)
+            raise MaxStepsReached(f"after {pieces} pieces the integral of a^T df/dtheta has reached t = {t} of {steps[-1][1]}; raise max_steps or "
+                                  "the tolerances.", t=t, h=t1 - t)
 
 
 odeint = differentiable(solve_alone, pullback_along("quadrature", interval))

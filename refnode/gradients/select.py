@@ -10,7 +10,8 @@ import numpy as np
 
 from refnode.autodiff.trace import Traced
 from refnode.errors import TraceError
-from refnode.gradients import adjoint
+from refnode.gradients import adjoint, interpolating, quadrature
+from refnode.gradients import forward as sensitivities
 from refnode.gradients.algebra import last
 from refnode.gradients.backward import OWN
 from refnode.gradients.jacobians import with_jacobian
@@ -19,7 +20,8 @@ from refnode.ode.independent import RowsSolution, add_rows, solve_rows
 from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
 
-GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint}
+GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint, "interpolating": interpolating.odeint, "quadrature": quadrature.odeint,
+                                             "forward": sensitivities.odeint}
 
 
 FORWARD = tuple(p.name for p in inspect.signature(forward.start).parameters.values() if p.kind is p.KEYWORD_ONLY)

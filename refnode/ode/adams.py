@@ -146,7 +146,6 @@ class AdamsSteps(MultistepSteps):
             differences = [difference, *(difference + summed[j] for j in range(k - 1, max(k - 3, 0), -1))]  # of the orders k, k - 1, k - 2
             sizes = [abs(h) * control.norm(Phi_j / scale) for Phi_j in differences]
             errors = [weight * size for weight, size in zip(as_if_equal(times[:k], t1)[::-1].tolist(), sizes, strict=False)]
-            lower = max(errors[1:], default=math.inf) <= errors[0] * (0.5 if k == 2 else 1.0)
             ratio = float((g[k - 1] - g[k]).real) * sizes[0]
             if ratio < 1:
                 f(z1, t1, f1)
@@ -155,7 +154,8 @@ class AdamsSteps(MultistepSteps):
             if self._accepts(t1, ratio):
                 break
             failures += 1
-            self._shrink(failures, errors[0], lower)
+            self.k, factor = after_rejection(k, errors, failures)
+            self.h, self.equal_steps, self.starting = factor * self.h, 0, False
 
         change = f1 - f_p
         last = difference + change
@@ -165,38 +165,17 @@ class AdamsSteps(MultistepSteps):
         self.times[1:], self.times[0] = self.times[:-1].copy(), t1
         self.t, self.z = t1, z1
         self.h, self.equal_steps = (abs(h) if t1 == self.stop else self.h), self.equal_steps + 1
-        self._choose(errors, lower, float(GAMMA_STAR[k + 1]) * abs(h) * control.norm(self.Phi[k + 1] / scale))
-        Phi[k] = difference
-        return AdamsStep(t, t1, z, z1, times[:k], Phi, change)
-
-    def _shrink(self, failures: int, error: float, lower: bool) -> None:
-        """After a rejection: half the size, and perhaps a lower order; from the third one on order 1, and then the size that suits it."""
-        self.h *= math.sqrt(0.5 / error) if failures > 3 and error > 2 else 0.5
-        self.k = 1 if failures >= 3 else self.k - lower
-        self.equal_steps, self.starting = 0, False
-
-    def _choose(self, errors: list[float], lower: bool, higher: float) -> None:
-        """The order and size of the next step, from what the error of this one would have been with the orders k, k - 1, k - 2, and k + 1.
-
-        The estimate for k + 1 holds for equal steps alone.
-        """
-        k, error = self.k, errors[0]
-        self.starting = self.starting and not lower and k < self.max_order
+        self.starting = self.starting and k < self.max_order and not falls(k, errors)
         if self.starting:
             self.k, factor = k + 1, 2.0
         else:
-            if not lower and self.equal_steps > k:
-                lower = k > 1 and errors[1] <= min(error, higher)
-                if not lower and k < self.max_order and higher < error * (0.5 if k == 1 else 1):
-                    self.k, error = k + 1, higher
-            if lower:
-                self.k, error = k - 1, errors[1]
-            if error * 2 ** (self.k + 1) <= 0.5:
-                factor = 2.0
-            else:
-                factor = 1.0 if error <= 0.5 else max(0.5, min(0.9, (0.5 / error) ** (1 / (self.k + 1))))
-        h = self._allowed(factor * self.h)
-        self.h, self.equal_steps = h, self.equal_steps if h == self.h else 0
+            known = self.equal_steps > k
+            higher = float(GAMMA_STAR[k + 1]) * abs(h) * control.norm(self.Phi[k + 1] / scale) if known else math.nan
+            self.k, factor = after_success(k, errors, higher, self.max_order)
+        size = self._allowed(factor * self.h)
+        self.h, self.equal_steps = size, self.equal_steps if size == self.h else 0
+        Phi[k] = difference
+        return AdamsStep(t, t1, z, z1, times[:k], Phi, change)
 
     def progress(self) -> dict[str, Any]:
         return super().progress() | {"starting": self.starting}
@@ -205,3 +184,31 @@ class AdamsSteps(MultistepSteps):
         super().resume(progress)
         if self.begun:
             self.starting = bool(progress["starting"])
+
+
+def falls(k: int, errors: list[float]) -> bool:
+    """Whether the orders below k would have done no worse. errors: in units of the tolerance, with the orders k, k - 1 and k - 2, where there are."""
+    return max(errors[1:], default=math.inf) <= errors[0] * (0.5 if k == 2 else 1.0)
+
+
+def after_rejection(k: int, errors: list[float], failures: int) -> tuple[int, float]:
+    """The order of the next try, and the factor of its size: half of it, perhaps with a lower order; from the third rejection on order 1, and
+    then the size that suits it."""
+    if failures < 3:
+        return k - falls(k, errors), 0.5
+    return 1, math.sqrt(0.5 / errors[0]) if failures > 3 and errors[0] > 2 else 0.5
+
+
+def after_success(k: int, errors: list[float], higher: float, max_order: int) -> tuple[int, float]:
+    """The order of the next step, and the factor of its size.
+
+    higher: the error with the order k + 1; NaN where steps were not equal, and it is not known.
+    """
+    error = errors[0]
+    if falls(k, errors) or (k > 1 and errors[1] <= error and errors[1] <= higher):
+        k, error = k - 1, errors[1]
+    elif k < max_order and higher < error * (0.5 if k == 1 else 1.0):
+        k, error = k + 1, higher
+    if error * 2 ** (k + 1) <= 0.5:
+        return k, 2.0
+    return k, 1.0 if error <= 0.5 else max(0.5, min(0.9, (0.5 / error) ** (1 / (k + 1))))

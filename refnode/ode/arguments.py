@@ -77,7 +77,6 @@ def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_
     """What the caller asks of the steps; tolerances as arrays of the state's precision (with one axis or none)."""
     real = way.dtype.type(0).real.dtype
     rtol, atol = (np.asarray(tolerance, real) for tolerance in tolerances(rtol, atol, way))
-    atol = np.maximum(atol, np.finfo(real).tiny)  # where z stays 0 and atol is 0, an error of 0 is none
     first_step = None if first_step is None else positive("first_step", first_step)
     max_step = positive("max_step", max_step)
     min_step = 0.0 if is_number(min_step) and min_step == 0 else positive("min_step", min_step)

@@ -26,6 +26,11 @@ class Control:
     max_step: float
     exponents: tuple[float, ...] = CONTROLLERS["I"]
 
+    def __post_init__(self) -> None:
+        """Where z stays 0 and atol is 0, an error of 0 is none."""
+        atol = np.asarray(self.atol)
+        object.__setattr__(self, "atol", np.maximum(atol, np.finfo(atol.dtype).tiny))
+
 
 def rms(x: np.ndarray) -> float:
     """sqrt(mean |x_i|^2). HNW: II.4 (4.11)"""

@@ -15,7 +15,7 @@ from scipy.sparse import csc_array, issparse
 
 from refnode.errors import NonFiniteDynamics, StepSizeUnderflow
 from refnode.ode.control import MAX_FACTOR, MIN_FACTOR, SAFETY, Control, error_ratio, max_norm
-from refnode.ode.jacobian import Jacobian, Matrix, Singular, Solve
+from refnode.ode.jacobian import Jacobian, Matrix, NotFinite, Singular, Solve
 from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
 from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Step, Steps, _spacing, _towards, _underflow, initial_step
@@ -100,6 +100,7 @@ class ImplicitMethod:
     def __init__(self, z: np.ndarray, jac: Jacobian, control: Control | None):
         self.jac, self.control, self.eps = jac, control, float(np.finfo(z.dtype).eps)
         self.memory = [*jac.memory]
+        self.renewals = 6 if control is None and jac.memory else 1  # differences get better: each time their steps may grow tenfold
         self.forget()
         if control is not None:
             accuracy = float(np.max(control.rtol)) or float(np.max(control.atol))
@@ -109,12 +110,12 @@ class ImplicitMethod:
         self.J: Matrix | None = None
         self.factors: tuple[Solve, ...] = ()
         self.h_factors = math.nan
-        self.fresh = False  # J is of this step
+        self.fresh = 0  # how many J were found in this step
         self.iterations, self.rate = 0, 0.0
 
     def go_on(self, f: Evaluate, z: np.ndarray, t: float) -> None:
         """The next step begins; if Newton's method was slow, with a new J."""
-        self.fresh = False
+        self.fresh = 0
         if self.slow or self.control is None:
             self.J = None
 
@@ -133,26 +134,27 @@ class ImplicitMethod:
             return self.attempt(f, z, t, t1)
         except NotSolved as failed:
             if math.isnan(failed.ratio):
-                raise Failure(NonFiniteDynamics, f"f is not finite in the step from t = {t} to {t1}; take smaller steps.", t1 - t) from None
+                raise Failure(NonFiniteDynamics, f"f or its Jacobian is not finite in the step from t = {t} to {t1}; take smaller steps.",
+                              t1 - t) from None
             raise Failure(StepSizeUnderflow, f"Newton's method does not converge in the step from t = {t} to {t1}; take smaller steps.",
                           t1 - t) from None
 
     def attempt(self, f: Evaluate, z: np.ndarray, t: float, t1: float) -> tuple[np.ndarray, np.ndarray]:
-        """z(t1) and the error estimate. Raises `NotSolved`, if J is of this step; otherwise it is to blame, and replaced."""
+        """z(t1) and the error estimate. Raises `NotSolved`, if J is of this step; otherwise J is to blame, and replaced."""
         while True:
             if self.J is None:
                 self.J = self.jac(z, math.nextafter(t, t1), self.slope(f, z, t))  # just inside: t may be a jump
-                self.fresh, self.factors = True, ()
+                self.fresh, self.factors = self.fresh + 1, ()
             try:
                 if not self.factors or not math.isclose(t1 - t, self.h_factors, rel_tol=1e-8):
                     self.h_factors = t1 - t
                     self.factors = self.factorised(self.h_factors, self.jac.stats)
                 return self.solved(f, z, t, t1)
-            except Singular:
-                failed = NotSolved(math.inf)
+            except Singular as error:
+                failed = NotSolved(math.nan if isinstance(error, NotFinite) else math.inf)
             except NotSolved as error:
                 failed = error
-            if self.fresh or self.jac.constant:
+            if self.jac.constant or self.fresh >= self.renewals:
                 raise failed
             self.J = None
 
@@ -270,6 +272,9 @@ class ImplicitSteps(Steps):
         if ratio == math.inf:
             return Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a step "
                            f"of {abs(h):.1e}; f may be discontinuous there, or jac wrong.", h)
+        if math.isnan(ratio):
+            return Failure(NonFiniteDynamics, f"f or its Jacobian returned NaN or infinity just after t = {self.t}, however small the step (on the way to "
+                           f"{self.t_end}); the solution leaves the domain of f there.", h)
         return _underflow(self.t, h, ratio, self.t_end)
 
     def _first_size(self, f0: np.ndarray) -> None:

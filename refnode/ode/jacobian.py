@@ -23,7 +23,11 @@ REJECT, SMALL, BIG = 0.875, 0.75, 0.25  # powers of eps
 
 
 class Singular(Exception):
-    """A matrix that cannot be factorised: it is singular, or holds NaN or infinity. An implicit step that needed it was too long."""
+    """A matrix that cannot be factorised. An implicit step that needed it was too long."""
+
+
+class NotFinite(Singular):
+    """It holds NaN or infinity."""
 
 
 class Jacobian:
@@ -148,10 +152,10 @@ def shifted(J: Matrix, x: complex) -> Matrix:
 
 
 def factorise(A: Matrix, stats: SolveStats) -> Solve:
-    """b -> x with A x = b, by LU factors. Raises `Singular`."""
+    """b -> x with A x = b, by LU factors. Raises `Singular`, if A is, or holds NaN or infinity."""
     stats.nlu += 1
     if not np.all(np.isfinite(A.data if issparse(A) else A)):
-        raise Singular("the matrix holds NaN or infinity.")
+        raise NotFinite("the matrix holds NaN or infinity.")
     if issparse(A):
         try:
             return splu(A).solve

@@ -96,19 +96,21 @@ def test_an_observation_at_a_terminal_event_is_reached():
     assert np.isnan(sol.zs[3:]).all() and sol.t_steps[-1] == 0.5
 
 
-def test_several_events_in_one_step_are_in_order():
+@BACKWARDS
+def test_several_events_in_one_step_are_in_order(sign):
     """Quadrature with one step over all of it: each at its own time, and those behind a terminal one did not happen."""
     f = lambda z, t, _: np.ones(1)
-    times = [0.7, 0.2, 0.9, 0.4]
+    times = sign * np.array([0.7, 0.2, 0.9, 0.4])
+    ts = [0.0, sign * 1.0]
     plain = [Event(lambda z, t, _, c=c: z[0] - c) for c in times]
-    sol = solve(f, [0.0], [0.0, 1.0], events=plain, first_step=1.0)
+    sol = solve(f, [0.0], ts, events=plain, first_step=1.0)
     assert sol.stats.accepted == 1
     np.testing.assert_allclose([found.ts[0] for found in sol.events], times, rtol=8 * EPS)
-    sol = solve(f, [0.0], [0.0, 1.0], events=[*plain, Event(lambda z, t, _: z[0] - 0.5, terminal=True)], first_step=1.0)
-    assert [len(found) for found in sol.events] == [0, 1, 0, 1, 1] and sol.t_steps[-1] == pytest.approx(0.5, rel=8 * EPS)
-    sol = solve(f, [0.0], [0.0, 1.0], events=[Event(lambda z, t, _: z[0] - 0.8, terminal=True), Event(lambda z, t, _: z[0] - 0.3, terminal=True)],
-                first_step=1.0)
-    assert [len(found) for found in sol.events] == [0, 1] and sol.t_steps[-1] == pytest.approx(0.3, rel=8 * EPS)
+    sol = solve(f, [0.0], ts, events=[*plain, Event(lambda z, t, _: z[0] - sign * 0.5, terminal=True)], first_step=1.0)
+    assert [len(found) for found in sol.events] == [0, 1, 0, 1, 1] and sol.t_steps[-1] == pytest.approx(sign * 0.5, rel=8 * EPS)
+    two = [Event(lambda z, t, _, c=c: z[0] - sign * c, terminal=True) for c in (0.8, 0.3)]
+    sol = solve(f, [0.0], ts, events=two, first_step=1.0)
+    assert [len(found) for found in sol.events] == [0, 1] and sol.t_steps[-1] == pytest.approx(sign * 0.3, rel=8 * EPS)
 
 
 def test_events_at_the_same_time():
@@ -304,6 +306,14 @@ def test_a_counter_that_is_reset_each_time():
     sol = solve(lambda z, t, _: np.ones(1), [0.0], [0.0, 5.5], events=[Event(lambda z, t, _: z[0] - 1, reset=lambda z, t, _: np.zeros(1))])
     np.testing.assert_allclose(sol.events[0].ts, [1, 2, 3, 4, 5], rtol=100 * EPS)
     assert sol.zs[-1, 0] == pytest.approx(0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("late", [1e-9, 1e-7])
+def test_a_reset_long_ago_does_not_count(late):
+    """Zeros at 0.1, with a reset, and just behind 0.5, where a later step of rk4 starts: no accumulation, and none missed."""
+    event = Event(lambda z, t, _: (t - 0.1) * (t - 0.5 - late), reset=lambda z, t, _: z)
+    sol = solve(lambda z, t, _: np.ones(1), [0.0], [0.0, 1.0], method="rk4", steps=4, events=[event])
+    np.testing.assert_allclose(sol.events[0].ts, [0.1, 0.5 + late], rtol=0, atol=100 * EPS)
 
 
 def test_a_reset_at_the_last_time():

@@ -1,0 +1,156 @@
+"""gradient="checkpointed": the bits of "discrete" from a few stored states; the steps between them are taken again.
+
+Memory for `checkpoints` states, the initial one among them, whatever the number of steps; beyond that, the ends of the steps as numbers, and the
+stages of the one step that is being reversed. With c states, C(c + r, c) steps are taken again at most r times each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.transforms import differentiable
+from refnode.gradients.binomial import dropped, placed, split
+from refnode.gradients.discrete import pullback_through, refuse_backward
+from refnode.gradients.recording import Recording
+from refnode.ode import arguments
+from refnode.ode.runge_kutta import Evaluate, RungeKuttaStep, rk_step
+from refnode.ode.solution import SolveStats, Stats
+from refnode.ode.solve import solve
+from refnode.ode.stepping import FixedSteps
+from refnode.tree import Tree
+
+Kept = tuple[int, np.ndarray, np.ndarray | None]
+AUTO = 32  # 561 steps are taken again at most twice, 6,545 at most three times, 58,905 four times
+
+
+def _odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, checkpoints: Any = "auto", stats: Stats | None = None,
+            **solver: Any) -> Tree:
+    """zs[i] = z(ts[i]): the solve itself."""
+    _number(checkpoints)
+    refuse_backward("checkpointed", solver)
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver).zs
+
+
+def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, checkpoints: Any = "auto", stats: Stats | None = None,
+                    **solver: Any) -> Any:
+    """zs, and the way back: see `discrete.pullback_through`. checkpoints: how many states are kept, 1 or more, or "auto" for 32.
+
+    The steps of a fixed grid are known in number, and the fewest possible are taken again. Adaptive steps are not: which states to keep is then
+    decided on the way (`binomial.dropped`). The way back uses up the stored states; to go back once more, it begins at the initial one.
+    Deviation: a gradient that is differentiated again keeps all stages, like "discrete".
+    """
+    memory = partial(Checkpoints, number=_number(checkpoints))
+    refuse_backward("checkpointed", solver)
+    return pullback_through(memory, f, z0, ts, theta, Stats() if stats is None else stats, solver)
+
+
+odeint = differentiable(_odeint, odeint_pullback)
+
+
+def _number(checkpoints: Any) -> int:
+    return AUTO if isinstance(checkpoints, str) and checkpoints == "auto" else arguments.whole_number("checkpoints", checkpoints)
+
+
+class Checkpoints:
+    """A stack of kept states: (n, z in front of step n, its first stage where `first_stage` gives one). And the last step as it is."""
+
+    def __init__(self, recording: Recording, number: int):
+        self.recording, self.number, self.z0 = recording, number, recording.steps.z
+        self.kept: list[Kept] = [(0, self.z0, None)]
+        self.last: RungeKuttaStep | None = None
+        steps = recording.steps
+        self.planned = frozenset(placed(len(steps.grid) - steps.next, number)) if isinstance(steps, FixedSteps) else None
+
+    def keep(self, step: RungeKuttaStep) -> None:
+        """The state at the end of the step is the one in front of the next, if there is one."""
+        self.last = step
+        if step.t1 == self.recording.steps.t_end:
+            return
+        n, kept = len(self.recording), self.kept
+        if self.planned is not None:
+            wanted = n in self.planned
+        elif wanted := len(kept) == self.number:
+            wanted = (place := dropped([state[0] for state in kept], n, self.number)) is not None
+            if wanted:
+                del kept[place]
+        else:
+            wanted = True
+        if wanted:
+            kept.append((n, step.z1, first_stage(step)))
+
+    def backwards(self, stats: SolveStats) -> Iterator[RungeKuttaStep]:
+        kept, last = self.kept or [(0, self.z0, None)], self.last
+        self.kept, self.last = [], None
+        again = Again(self.recording, stats)
+        for n in range(len(self.recording) - 1, -1, -1):
+            while kept[-1][0] > n:
+                kept.pop()
+            if last is not None:
+                yield last
+                last = None
+                continue
+            m, z, k = kept[-1]
+            while m < n:
+                free = self.number - len(kept)
+                target = m + split(n + 1 - m, free + 1)
+                z, k = again.advance(m, target, z, k)
+                m = target
+                if free:
+                    kept.append((m, z, k))
+            step = again.step(n, z, k)
+            first, end, _ = self.recording.nodes(n)
+            if first < end:
+                step.complete()
+            yield step
+
+
+class Again:
+    """The steps of a recording, taken again to the same bits."""
+
+    def __init__(self, recording: Recording, stats: SolveStats):
+        self.recording, self.stats = recording, stats
+        self.K = np.empty((len(recording.method.b), recording.way.size), recording.way.dtype)
+        self.done = -1  # the number of the step whose stages K holds
+
+    def advance(self, n: int, end: int, z: np.ndarray, k: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """From in front of step n to in front of step number `end`."""
+        for m in range(n, end):
+            step = self.step(m, z, k)
+            z, k = step.z1, None
+        return z, first_stage(step)
+
+    def step(self, n: int, z: np.ndarray, k: np.ndarray | None) -> RungeKuttaStep:
+        """Step n from z; k: its first stage, where that is not f at z."""
+        recording, way = self.recording, self.recording.way
+        t, t1, (first, last) = recording.ends[n], recording.ends[n + 1], recording.asked(n)
+        low, high = min(first, last), max(first, last)
+
+        def f(z: np.ndarray, t: float, out: np.ndarray) -> None:
+            self.stats.nfe += 1
+            way.write(recording.f(way.unravel(z), min(max(t, low), high), recording.theta), out)
+
+        if recording.shares(n) and self.done == n - 1:
+            self.K[0] = self.K[-1]
+        elif k is not None:
+            self.K[0] = k
+        else:
+            f(z, t, self.K[0])
+        z1, _ = rk_step(f, z, t, t1, self.K, recording.method)
+        self.done = n
+        self.stats.accepted += 1
+        return RungeKuttaStep(t, t1, z, z1, self.K, recording.method, f)
+
+
+def first_stage(step: RungeKuttaStep) -> np.ndarray | None:
+    """The stage that the next step shares, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, which may differ from z1 in the last one.
+
+    None: it is f at z1.
+    """
+    method, last = step.method, len(step.method.b) - 1
+    if not method.fsal or np.array_equal(step.z + np.array(step.t1 - step.t, method.b.dtype) * method.A[last].dot(step.K[:last]), step.z1):
+        return None
+    return step.K[last].copy()

@@ -1,0 +1,212 @@
+"""Which gradient to trust: every method on the user's own problem, side by side."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.transforms import value_and_grad
+from refnode.errors import ReconstructionWarning, SolverError, TraceError
+from refnode.gradients import select
+from refnode.gradients.algebra import at
+from refnode.gradients.backward import WARN_ABOVE
+from refnode.ode import arguments
+from refnode.ode.control import error_ratio, norm_over
+from refnode.ode.solution import Stats
+from refnode.ode.solve import solve
+from refnode.tree import Raveler, Tree, as_state, leaves
+
+ENOUGH_TIME = 1.0  # seconds: a gradient that takes longer is timed once
+GROWTH_PROBE = 1e-6  # of the size of z: large against rounding errors and tolerances, small against curvature
+
+
+@dataclass(frozen=True)
+class MethodReport:
+    """One method. gradient: (dL/dz0, dL/dts, dL/dtheta), None if it failed; off: its distance from the reference in tolerances (the largest entry's,
+    against rtol times the largest entry of its part); nfe, nvjp: forward and backward together; peak: bytes; note: a warning or the failure."""
+
+    name: str
+    gradient: Any
+    off: float
+    forward_nfe: int
+    backward_nfe: int
+    nvjp: int
+    peak: int
+    seconds: float
+    note: str = ""
+
+    @property
+    def work(self) -> int:
+        """Evaluations of f, and a cotangent counted as two."""
+        return self.forward_nfe + self.backward_nfe + 2 * self.nvjp
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What `gradient_report` found.
+
+    value: the loss. methods: a `MethodReport` for each. ts, reconstruction, growth: at each observation but the last, how far a backward solve from
+    the next one comes back, in tolerances, and by how much such a solve enlarges a small change of z. recommendation: one sentence.
+    """
+
+    value: float
+    methods: list[MethodReport]
+    ts: np.ndarray
+    reconstruction: np.ndarray
+    growth: np.ndarray
+    rtol: float
+    recommendation: str = field(default="")
+
+    def __getitem__(self, name: str) -> MethodReport:
+        return next(method for method in self.methods if method.name == name)
+
+    def __str__(self) -> str:
+        lines = [f"loss {self.value:.10g}, rtol {self.rtol:g}; off: distance from a reference at rtol / 1000, in tolerances", "",
+                 f"{'gradient':14} {'off':>9} {'nfe fwd':>8} {'nfe bwd':>8} {'nvjp':>8} {'peak':>9} {'time':>9}"]
+        for m in self.methods:
+            if m.gradient is None:
+                lines.append(f"{m.name:14} {'-':>9}  {m.note}")
+                continue
+            lines.append(f"{m.name:14} {m.off:9.2g} {m.forward_nfe:8} {m.backward_nfe:8} {m.nvjp:8} {m.peak / 2**20:6.2f} MB "
+                         f"{1e3 * m.seconds:6.1f} ms  {m.note}".rstrip())
+        worst = int(np.argmax(np.where(np.isnan(self.reconstruction), np.inf, self.reconstruction)))
+        lines += ["", f"solved backwards, z comes back {self.reconstruction[worst]:.2g} tolerances off at ts[{worst}] = {self.ts[worst]:.6g} (the "
+                  f"worst); changes of z grow by up to {np.nanmax(self.growth):.2g} between two observations", "", self.recommendation]
+        return "\n".join(lines)
+
+
+def gradient_report(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, loss: Callable[[Tree], Any] | None = None,
+                    gradients: Sequence[str] | None = None, memory: float = 2.0**30, **solver: Any) -> GradientReport:
+    """The gradient of loss(odeint(f, z0, ts, theta)) in z0, ts and theta by every method, and which of them to use here.
+
+    loss: of the tree of observations, a number; the sum of squares if none is given. gradients: their names, all that there are if None. memory: the
+    bytes that a gradient may take. solver: as for `odeint`. The reference is taken at rtol / 1000 by the discrete gradient.
+    Costs some ten gradients and one that is tight; print(report) shows a table. Raises what `odeint` raises for wrong arguments.
+    """
+    names = list(select.GRADIENTS if gradients is None else gradients)
+    for name in names:
+        if name not in select.GRADIENTS:
+            raise ValueError(f"there is no gradient method {name!r}; the methods are {', '.join(select.GRADIENTS)}.")
+    select.check_keywords(solver, (*select.FORWARD, *select.OWN, "checkpoints"))
+    loss = _sum_of_squares if loss is None else loss
+    rtol = float(np.max(solver.get("rtol", 1e-6)))
+
+    def gradient(name: str, stats: Stats | None = None, **keywords: Any) -> tuple[Any, Any]:
+        return value_and_grad(lambda z0, ts, theta: loss(select.odeint(f, z0, ts, theta, gradient=name, stats=stats, **keywords)), (0, 1, 2))(
+            as_state(z0), np.asarray(ts, float), theta)
+
+    value, exact = gradient("discrete", **_tight(solver))
+    methods = [_measure(name, gradient, exact, rtol, solver) for name in names]
+    times, reconstruction, growth = _backwards(f, z0, ts, theta, solver)
+    return GradientReport(float(value), methods, times, reconstruction, growth, rtol, recommend(methods, reconstruction, growth, memory))
+
+
+def recommend(methods: list[MethodReport], reconstruction: np.ndarray, growth: np.ndarray, memory: float) -> str:
+    """One sentence: of the methods that are right here and fit into memory, the one with the least work; and why not the paper's, where it is not."""
+    right = [m for m in methods if m.gradient is not None and m.off <= WARN_ABOVE and not m.note and m.name != "reversible"]
+    if not right:
+        return "None of the methods is right at this tolerance: tighten rtol and atol, or look at what the solve itself says."
+    small = [m for m in right if m.peak <= memory]
+    best = min(small or right, key=lambda m: m.work if small else m.peak)
+    adjoint = next((m for m in methods if m.name == "adjoint"), None)
+    if adjoint is not None and adjoint not in right:
+        why = (f"solved backwards, z comes back {np.nanmax(reconstruction):.2g} tolerances off (changes grow by {np.nanmax(growth):.2g} between two "
+               "observations), so that the adjoint is wrong, warned about or refused here")
+    elif any(m.peak > memory for m in right):
+        most = max(right, key=lambda m: m.peak)
+        why = f"it takes {best.peak / 2**20:.1f} MB, where {most.name} takes {most.peak / 2**20:.1f} MB, and it is right"
+    else:
+        other = adjoint if adjoint is not None and adjoint is not best else max(right, key=lambda m: m.work)
+        why = f"all that is right here fits into memory, and it needs the least work: {best.work} evaluations against {other.work} of {other.name}"
+    return f'Use gradient="{best.name}": {why}.'
+
+
+def _measure(name: str, gradient: Callable[..., Any], exact: Any, rtol: float, solver: dict[str, Any]) -> MethodReport:
+    stats, note, result = Stats(), "", None
+    tracemalloc.start()
+    start = time.perf_counter()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _, result = gradient(name, stats, **solver)
+        note = "; ".join(str(w.message).partition(":")[0] for w in caught if issubclass(w.category, ReconstructionWarning))
+    except (SolverError, TraceError, ValueError) as error:
+        note = f"{type(error).__name__}: {error}"
+    seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if result is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            runs = [_timed(lambda: gradient(name, **solver)) for _ in range(1 if seconds > ENOUGH_TIME else 3)]
+        seconds = statistics.median(runs)
+    off = math.nan if result is None else max((_off(x, y, rtol) for x, y in zip(result, exact, strict=True)), default=0.0)
+    return MethodReport(name, result, off, stats.forward.nfe, stats.backward.nfe, stats.backward.nvjp + stats.forward.nvjp, peak, seconds, note)
+
+
+def _off(found: Tree, exact: Tree, rtol: float) -> float:
+    """The largest difference in units of rtol times the largest entry."""
+    pairs = list(zip(leaves(found), leaves(exact), strict=True))
+    largest = max((float(np.abs(y).max(initial=0.0)) for _, y in pairs), default=0.0)
+    difference = max((float(np.abs(np.asarray(x) - y).max(initial=0.0)) for x, y in pairs), default=0.0)
+    return difference / (rtol * largest) if largest else (0.0 if difference == 0 else math.inf)
+
+
+def _backwards(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree, solver: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each interval between observations: how far z comes back, and the growth of a small change of z in two random directions."""
+    forward = {name: value for name, value in solver.items() if name in select.FORWARD and name not in ("steps", "first_step")}
+    if solver.get("steps") is not None:
+        forward["step_size"] = abs(float(ts[-1]) - float(ts[0])) / solver["steps"]
+    zs = solve(f, z0, ts, theta, **forward).zs
+    way, times = Raveler(at(zs, 0)), arguments.observation_times(ts)
+    rtol, atol = arguments.tolerances(forward.get("rtol", 1e-6), forward.get("atol", 1e-8), way)
+    norm, rng = norm_over(way.parts), np.random.default_rng(0)
+    rows = np.array([way.ravel(at(zs, i)) for i in range(len(times))])
+    largest = float(np.abs(rows).max(initial=0.0)) or 1.0
+    reconstruction, growth = np.zeros(len(times) - 1), np.ones(len(times) - 1)
+
+    def back(i: int, z: np.ndarray) -> np.ndarray:
+        try:
+            found = solve(f, way.unravel(z), [times[i + 1], times[i]], theta, **{"max_steps": 10_000} | forward, throw=False)
+        except (ValueError, FloatingPointError, ZeroDivisionError, OverflowError):
+            return np.full(way.size, np.nan)
+        return way.ravel(at(found.zs, -1))
+
+    for i in range(len(times) - 1):
+        if times[i] == times[i + 1]:
+            continue
+        z = back(i, rows[i + 1])
+        ratio = error_ratio(z - rows[i], rows[i], rows[i], rtol, atol, norm)
+        reconstruction[i] = ratio if math.isfinite(ratio) else math.inf
+        factors = []
+        for _ in range(2):
+            d = rng.standard_normal(way.size)
+            d *= GROWTH_PROBE * largest / np.linalg.norm(d)
+            factors.append(float(np.linalg.norm(back(i, rows[i + 1] + d) - z)) / (GROWTH_PROBE * largest))
+        growth[i] = max(factors) if all(map(math.isfinite, factors)) else math.inf
+    return np.array(times[:-1]), reconstruction, growth
+
+
+def _tight(solver: dict[str, Any]) -> dict[str, Any]:
+    """The same solve at a thousandth of the tolerance; fixed steps become controlled ones."""
+    keep = {name: value for name, value in solver.items() if name not in ("steps", "step_size", "backward_rtol", "backward_atol", "checkpoints")}
+    method = solver.get("method", "dopri5")
+    rtol, atol = np.min(solver.get("rtol", 1e-6)), min(float(np.min(leaf)) for leaf in leaves(solver.get("atol", 1e-8)))
+    return keep | {"method": method if arguments.is_implicit(method) else "dop853", "rtol": max(1e-3 * rtol, 1e-12), "atol": 1e-3 * atol}
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _sum_of_squares(zs: Tree) -> Any:
+    return sum((np.sum(leaf * leaf) for leaf in leaves(zs)), np.float64(0.0))
