@@ -41,7 +41,7 @@ def split(l: int, s: int) -> int:  # noqa: E741
     return max(1, comb(s + r - 2, s), l - comb(s + r - 1, s - 1))
 
 
-def placed(l: int, s: int) -> list[int]:
+def placed(l: int, s: int) -> list[int]:  # noqa: E741
     """The states that are kept on the way forward through l steps, the first among them."""
     kept = [0]
     while len(kept) < s and l - kept[-1] > 1:

@@ -15,9 +15,10 @@ import numpy as np
 from refnode.autodiff.transforms import differentiable
 from refnode.gradients.binomial import dropped, placed, split
 from refnode.gradients.discrete import pullback_through, refuse_backward
+from refnode.gradients.jacobians import with_jacobian
 from refnode.gradients.recording import Recording
 from refnode.ode import arguments
-from refnode.ode.runge_kutta import Evaluate, RungeKuttaStep, rk_step
+from refnode.ode.runge_kutta import RungeKuttaStep, rk_step
 from refnode.ode.solution import SolveStats, Stats
 from refnode.ode.solve import solve
 from refnode.ode.stepping import FixedSteps
@@ -32,7 +33,7 @@ def _odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, check
     """zs[i] = z(ts[i]): the solve itself."""
     _number(checkpoints)
     refuse_backward("checkpointed", solver)
-    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver).zs
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, solver)).zs
 
 
 def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, checkpoints: Any = "auto", stats: Stats | None = None,
@@ -59,6 +60,8 @@ class Checkpoints:
     """A stack of kept states: (n, z in front of step n, its first stage where `first_stage` gives one). And the last step as it is."""
 
     def __init__(self, recording: Recording, number: int):
+        if any(len(row) != i for i, row in enumerate(recording.method.A)):
+            raise ValueError("gradient='checkpointed' takes steps again, which is for explicit methods; take gradient='discrete' for an implicit one.")
         self.recording, self.number, self.z0 = recording, number, recording.steps.z
         self.kept: list[Kept] = [(0, self.z0, None)]
         self.last: RungeKuttaStep | None = None
@@ -71,16 +74,14 @@ class Checkpoints:
         if step.t1 == self.recording.steps.t_end:
             return
         n, kept = len(self.recording), self.kept
-        if self.planned is not None:
-            wanted = n in self.planned
-        elif wanted := len(kept) == self.number:
-            wanted = (place := dropped([state[0] for state in kept], n, self.number)) is not None
-            if wanted:
-                del kept[place]
-        else:
-            wanted = True
-        if wanted:
-            kept.append((n, step.z1, first_stage(step)))
+        if self.planned is None and len(kept) == self.number:
+            place = dropped([state[0] for state in kept], n, self.number)
+            if place is None:
+                return
+            del kept[place]
+        elif self.planned is not None and n not in self.planned:
+            return
+        kept.append((n, step.z1, first_stage(step)))
 
     def backwards(self, stats: SolveStats) -> Iterator[RungeKuttaStep]:
         kept, last = self.kept or [(0, self.z0, None)], self.last
@@ -126,8 +127,7 @@ class Again:
     def step(self, n: int, z: np.ndarray, k: np.ndarray | None) -> RungeKuttaStep:
         """Step n from z; k: its first stage, where that is not f at z."""
         recording, way = self.recording, self.recording.way
-        t, t1, (first, last) = recording.ends[n], recording.ends[n + 1], recording.asked(n)
-        low, high = min(first, last), max(first, last)
+        t, t1, (low, high) = recording.ends[n], recording.ends[n + 1], recording.asked(n)
 
         def f(z: np.ndarray, t: float, out: np.ndarray) -> None:
             self.stats.nfe += 1
@@ -146,7 +146,7 @@ class Again:
 
 
 def first_stage(step: RungeKuttaStep) -> np.ndarray | None:
-    """The stage that the next step shares, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, which may differ from z1 in the last one.
+    """The stage that the next step shares, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, whose last bit may not be z1's.
 
     None: it is f at z1.
     """

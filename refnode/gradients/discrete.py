@@ -20,6 +20,7 @@ from refnode.autodiff.transforms import conform, differentiable, pullback
 from refnode.gradients.algebra import add, at, dot, like_argument, negative, zeros_like
 from refnode.gradients.backward import OWN
 from refnode.gradients.inputs import knots_cotangent, nodes
+from refnode.gradients.jacobians import with_jacobian
 from refnode.gradients.recording import AllSteps, Memory, Recording
 from refnode.gradients.retraced import Retraced
 from refnode.ode import arguments
@@ -31,14 +32,15 @@ from refnode.ode.tableau import Coefficients
 from refnode.tree import Tree, leaves, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]
-Pull = Callable[[np.ndarray, float, np.ndarray], np.ndarray]  # (Y, t, k_bar) -> k_bar^T df/dz(Y, t); what it finds for theta, it adds up itself
+Pull = Callable[[np.ndarray, list[float], np.ndarray, np.ndarray], np.ndarray]  # (Y, times, right, hA) -> Y_bar: see `Reverse.pull`
+Back = Callable[[Tree], tuple[Any, ...]]
 AtJump = Callable[[int, Tree], Tree]  # (node, a behind it) -> what the jump adds to dL/dtheta
 
 
 def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Tree:
     """zs[i] = z(ts[i]): the solve itself."""
     refuse_backward("discrete", solver)
-    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **solver).zs
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, solver)).zs
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
@@ -60,7 +62,7 @@ def pullback_through(memory: Callable[[Recording], Memory], f: Dynamics, z0: Tre
     """
     t, observed, sides = nodes(ts, theta, solver.get("jump_ts", ()))
     times = arguments.observation_times(plain(t))
-    recording = Recording(f, tree_map(plain, z0), times, tree_map(plain, theta), memory, stats.forward, **solver)
+    recording = Recording(f, tree_map(plain, z0), times, tree_map(plain, theta), memory, stats.forward, **with_jacobian(f, solver))
     t = t if is_traced(ts) else times
     again = Retraced(recording, z0, theta, stats.backward) if is_traced((z0, theta)) else None
     zs = again.stacked(list(observed)) if again else recording.way.unstack(recording.states[list(observed)], (len(observed),))
@@ -81,29 +83,31 @@ def pullback_through(memory: Callable[[Recording], Memory], f: Dynamics, z0: Tre
     return zs, back
 
 
-class Lower:
-    """A tableau for the way back: A as one lower triangular matrix, b with zeros for the stages of the interpolant, the number of b's last stage."""
+class Square:
+    """A tableau for the way back: A as one matrix, b with zeros for the stages of the interpolant, the number of b's last stage."""
 
     def __init__(self, method: Coefficients):
         s = len(method.A)
         self.A, self.b, self.last = np.zeros((s, s), method.b.dtype), np.zeros(s, method.b.dtype), len(method.b) - 1
         self.b[:len(method.b)] = method.b
         for i, row in enumerate(method.A):
-            self.A[i, :i] = row
+            self.A[i, :len(row)] = row
+        self.blocks = [slice(i, i + 1) for i in range(s)] if not np.triu(self.A, 1).any() else [slice(0, s)]
 
 
 def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar_last: Any, weights: np.ndarray, dLdz: np.ndarray, shared: bool,
-                 method: Lower, pull: Pull) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+                 method: Square, pull: Pull) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """a = dL/dz(t) from a1 = dL/dz(t1), and the cotangents of the stages: (a, k_bar (s, n), Y_bar (s, n)).
 
-        forward:  Y_i = z + h sum_{j<i} a_ij k_j,   k_i = f(Y_i, t + c_i h, theta),   z1 = z + h sum_i b_i k_i
-        reverse:  k_bar_i = h b_i a1 + h sum_{j>i} a_ji Y_bar_j,   Y_bar_i = k_bar_i^T df/dz(Y_i),   dL/dtheta += k_bar_i^T df/dtheta(Y_i)
+        forward:  Y_i = z + h sum_j a_ij k_j,   k_i = f(Y_i, t + c_i h, theta),   z1 = z + h sum_i b_i k_i
+        reverse:  k_bar_i = h b_i a1 + h sum_j a_ji Y_bar_j,   Y_bar_i = k_bar_i^T df/dz(Y_i),   dL/dtheta += k_bar_i^T df/dtheta(Y_i)
                   a = a1 + sum_i Y_bar_i
 
-    from the last stage to the first. An observation inside the step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i and g to a:
-    weights (m, s), dLdz (m, n). The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is
-    what the later step has left; if the first stage is `shared` with the step before, it is left in turn: its k_bar is complete, its Y_bar zero.
-    Cotangents that are zero are not pulled back. times: where f was asked.
+    from the last stage to the first: where A is lower triangular, k_bar_i needs only the later stages, and i itself if the method is implicit; stages
+    that depend on each other are solved for at once. An observation inside the step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i
+    and g to a: weights (m, s), dLdz (m, n). The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents:
+    k_bar_last is what the later step has left; if the first stage is `shared` with the step before, it is left in turn: row 0 of k_bar. Cotangents that
+    are zero are not pulled back. times: where f was asked. Rows of k_bar that belong to implicit stages lack the part of their own Y_bar.
     Source: paper.md E1; Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     """
     h, K = step.t1 - step.t, step.K
@@ -115,18 +119,22 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
         k_bar += h * (weights.T @ dLdz)
     k_bar[method.last] += k_bar_last
     Y_bar = np.zeros_like(k_bar)
-    for i in range(s - 1, -1, -1):
-        k_bar[i] += A[i + 1:, i] @ Y_bar[i + 1:]
-        if not (shared and i == 0) and k_bar[i].any():
-            Y_bar[i] = pull(Y[i], times[i], k_bar[i])
+    for i in reversed(method.blocks):
+        if i.start >= s:
+            continue
+        k_bar[i] += A[i.stop:, i].T @ Y_bar[i.stop:]
+        if not (shared and i.start == 0) and k_bar[i].any():
+            Y_bar[i] = pull(Y[i], times[i], k_bar[i], A[i, i])
     return a1 + dLdz.sum(0) + Y_bar.sum(0), k_bar, Y_bar
 
 
 class Reverse:
     """The way back through a recording, in numbers. dL/dtheta adds up in theta_bar."""
 
+    argnums: tuple[int, ...] = (0, 2)
+
     def __init__(self, recording: Recording, stats: SolveStats):
-        self.recording, self.stats, self.lower = recording, stats, Lower(recording.method)
+        self.recording, self.stats, self.square = recording, stats, Square(recording.method)
         self.states = [recording.way.unravel(row) for row in recording.states]
         self.theta_bar = zeros_like(recording.theta)
 
@@ -147,25 +155,53 @@ class Reverse:
                     a = a + rows[node]
                 a, k_bar_last = self.step(n, step, a, k_bar_last, rows[first:end])
         a = a + rows[1:recording.at_start].sum(0)
-        return tree_map(lambda x: x[()], (way.unstack(a[None], ()), self.theta_bar))  # type: ignore[no-any-return]
+        return tree_map(lambda x: x[()], (way.unstack(a[None], ()), self.theta_bar))
 
     def step(self, n: int, step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, dLdz: np.ndarray) -> tuple[np.ndarray, Any]:
         """From behind step n to before it: a, and the cotangent of the stage that it shares with the step before."""
-        shared = self.recording.shares(n)
-        a, k_bar, _ = reverse_step(step, self.recording.stage_times(n), a1, k_bar_last, self.recording.weights(n), dLdz, shared, self.lower, self.pull)
+        recording, shared = self.recording, self.recording.shares(n)
+        a, k_bar, self.Y_bar = reverse_step(step, recording.stage_times(n), a1, k_bar_last, recording.weights(n), dLdz, shared, self.square, self.pull)
         return a, k_bar[0] if shared else np.float64(0.0)
 
-    def pull(self, Y: np.ndarray, t: float, k_bar: np.ndarray) -> np.ndarray:
-        return self.pull_also_t(Y, t, k_bar, (0, 2))[0]
+    def pull(self, Y: np.ndarray, times: list[float], right: np.ndarray, hA: np.ndarray) -> np.ndarray:
+        """Y_bar_i = J_i^T k_bar_i of stages with k_bar_i - sum_j hA_ji J_j^T k_bar_j = right_i, J_i = df/dz(Y_i). Rows: stages; hA = 0: explicit."""
+        backs = [self.linearised(*stage) for stage in zip(Y, times, strict=True)]
+        k_bar = right if not hA.any() else self.solved([self.jacobian(back) for back in backs], right, hA)
+        return np.stack([self.carried(back, t, row) for back, t, row in zip(backs, times, k_bar, strict=True)])
 
-    def pull_also_t(self, Y: np.ndarray, t: float, k_bar: np.ndarray, argnums: tuple[int, ...] = (0, 1, 2)) -> tuple[np.ndarray, Any]:
-        way = self.recording.way
+    def solved(self, J: list[np.ndarray], right: np.ndarray, hA: np.ndarray) -> np.ndarray:
+        """By the implicit function theorem: the transposed linear system of Newton's method, at the stages as they are, dense."""
+        s, n = right.shape
+        matrix = np.eye(s * n, dtype=right.dtype)
+        for i in range(s):
+            for j in range(s):
+                matrix[i * n:(i + 1) * n, j * n:(j + 1) * n] -= hA[j, i] * J[j].T
+        self.stats.nlu += 1
+        return np.linalg.solve(matrix, right.reshape(-1)).reshape(s, n)
+
+    def linearised(self, Y: np.ndarray, t: float) -> Back:
+        """f at a stage, and the way back from there, on trees."""
+        recording = self.recording
         self.stats.nfe += 1
+        return pullback(recording.f, recording.way.unravel(Y), t, recording.theta, argnums=self.argnums, like=recording.way.tree)[1]
+
+    def jacobian(self, back: Back) -> np.ndarray:
+        way = self.recording.way
+        self.stats.njev += 1
+        self.stats.nvjp += way.size
+        return np.array([way.ravel(back(way.unravel(row))[0]) for row in np.eye(way.size, dtype=way.dtype)])
+
+    def carried(self, back: Back, t: float, k_bar: np.ndarray) -> np.ndarray:
+        """Y_bar; the share of theta is added up."""
+        way = self.recording.way
         self.stats.nvjp += 1
-        _, back = pullback(self.recording.f, way.unravel(Y), t, self.recording.theta, argnums=argnums, like=way.tree)
         z_bar, t_bar, theta_bar = back(way.unravel(k_bar))
         self.theta_bar = tree_map(operator.iadd, self.theta_bar, theta_bar)
-        return way.ravel(z_bar), t_bar
+        self.time_bar(t, t_bar)
+        return way.ravel(z_bar)
+
+    def time_bar(self, t: float, t_bar: Any) -> None:
+        """k_bar^T df/dt at a stage, for `StepSizes`."""
 
 
 def step_size_cotangents(f: Dynamics, z0: Tree, ts: Any, theta: Tree, dLdzs: Tree, **solver: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -183,25 +219,27 @@ def step_size_cotangents(f: Dynamics, z0: Tree, ts: Any, theta: Tree, dLdzs: Tre
 
 
 class StepSizes(Reverse):
+    """h_bar: dL/dh of the steps, the last one first."""
+
+    argnums = (0, 1, 2)
+
     def __init__(self, recording: Recording, stats: SolveStats):
         super().__init__(recording, stats)
         self.h_bar: list[float] = []
+        self.t_bars: list[tuple[float, float]] = []
         self.later = 0.0
 
     def step(self, n: int, step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, dLdz: np.ndarray) -> tuple[np.ndarray, Any]:
-        h, K, s, t_bar = step.t1 - step.t, step.K, len(step.K), {}
+        self.t_bars.clear()
+        a, k_bar_first = super().step(n, step, a1, k_bar_last, dLdz)
+        h, K, s, weights = step.t1 - step.t, step.K, len(step.K), self.recording.weights(n)
+        by_length = a1 @ (self.square.b[:s] @ K) + np.sum(self.Y_bar * (self.square.A[:s, :s] @ K)) + np.sum(dLdz * (weights[:, :s] @ K))
+        self.h_bar.append(by_length + sum((t - step.t) / h * t_bar for t, t_bar in self.t_bars) + self.later)
+        self.later += sum(t_bar for _, t_bar in self.t_bars)
+        return a, k_bar_first
 
-        def pull(Y: np.ndarray, t: float, k_bar: np.ndarray) -> np.ndarray:
-            Y_bar, here = self.pull_also_t(Y, t, k_bar)
-            t_bar[t] = t_bar.get(t, 0.0) + float(here)
-            return Y_bar
-
-        shared, weights = self.recording.shares(n), self.recording.weights(n)
-        a, k_bar, Y_bar = reverse_step(step, self.recording.stage_times(n), a1, k_bar_last, weights, dLdz, shared, self.lower, pull)
-        h_bar = a1 @ (self.lower.b[:s] @ K) + np.sum(Y_bar * (self.lower.A[:s, :s] @ K)) + sum((t - step.t) / h * x for t, x in t_bar.items())
-        self.h_bar.append(h_bar + (np.sum(dLdz * (weights @ K)) if len(weights) else 0.0) + self.later)
-        self.later += sum(t_bar.values())
-        return a, k_bar[0] if shared else np.float64(0.0)
+    def time_bar(self, t: float, t_bar: Any) -> None:
+        self.t_bars.append((t, float(t_bar)))
 
 
 def refuse_backward(name: str, solver: dict[str, Any]) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from refnode.errors import NonFiniteDynamics
 from refnode.ode import arguments
-from refnode.ode.runge_kutta import RungeKutta, RungeKuttaStep, interpolate
+from refnode.ode.runge_kutta import RungeKuttaStep, interpolate
 from refnode.ode.solution import SolveStats
 from refnode.ode.solve import start
 from refnode.ode.stepping import Failure, Steps, quiet
+from refnode.ode.tableau import Coefficients
 from refnode.tree import Tree
 
 
@@ -32,9 +34,15 @@ class AllSteps:
 
     def __init__(self, recording: Recording):
         self.steps: list[RungeKuttaStep] = []
+        self.method, self.f = recording.method, recording.steps.f
 
-    def keep(self, step: RungeKuttaStep) -> None:
-        step.K = step.K.copy()
+    def keep(self, step: Any) -> None:
+        """The steps of radau5 have Z = h A K for K."""
+        if hasattr(step, "Z"):
+            K = np.linalg.solve((step.t1 - step.t) * np.stack(self.method.A), step.Z)
+            step = RungeKuttaStep(step.t, step.t1, step.z, step.z1, K, self.method, self.f)
+        else:
+            step.K = step.K.copy()
         self.steps.append(step)
 
     def backwards(self, stats: SolveStats) -> Iterable[RungeKuttaStep]:
@@ -52,10 +60,9 @@ class Recording:
                  **solver: Any):
         self.f, self.theta, self.times = f, arguments.read_only(theta), times
         self.way, self.steps = start(f, z0, times[0], times[-1], theta, stats, **solver)
-        if not isinstance(self.steps.method, RungeKutta):
-            raise ValueError(f"this gradient reverses the steps of explicit Runge-Kutta methods, and {solver.get('method')!r} is none; take another "
-                             "method, or gradient='adjoint'.")
-        self.method, self.jumps, self.sign = self.steps.method.method, frozenset(self.steps.jumps), self.steps.sign
+        self.method, self.sign = coefficients(self.steps.method, solver.get("method"), self.way.dtype), self.steps.sign
+        self.jumps = frozenset(self.steps.jumps)
+        self.cuts = [t for t in self.steps.jumps if min(times[0], times[-1]) < t < max(times[0], times[-1])]
         self.order = [self.sign * t for t in times]
         self.at_start = times.count(times[0])
         self.ends = [times[0]]
@@ -73,6 +80,10 @@ class Recording:
                     first, _, reached = self.nodes(n)
                     if reached > first:
                         self.states[first:reached] = step(np.array(self.times[first:reached]))
+                        if not np.all(np.isfinite(self.states[first:reached])):
+                            reached = first
+                            raise Failure(NonFiniteDynamics, f"f returned NaN or infinity inside of the step from t = {step.t} to {step.t1}, where the "
+                                          "interpolant asks it; take smaller steps.", step.t1 - step.t)
                     self.memory.keep(step)  # type: ignore[arg-type]
                     z = step.z1
         except Failure as failure:
@@ -94,14 +105,19 @@ class Recording:
         return self.method.fsal and n > 0 and self.ends[n] not in self.jumps
 
     def asked(self, n: int) -> tuple[float, float]:
-        """The first and the last time at which f is asked in step n: its ends, or the number next to one that is a jump."""
-        t, t1 = self.ends[n], self.ends[n + 1]
-        return math.nextafter(t, t1) if t in self.jumps else t, math.nextafter(t1, t) if t1 in self.jumps else t1
+        """The earliest and the latest time at which f may be asked in step n: at a jump before or behind it, the number next to that."""
+        t = self.ends[n]
+        i = bisect.bisect_right(self.cuts, self.sign * t, key=lambda cut: self.sign * cut)
+        start, stop = self.cuts[i - 1] if i else self.times[0], self.cuts[i] if i < len(self.cuts) else self.times[-1]
+        if start not in self.jumps and stop not in self.jumps:
+            return -math.inf, math.inf
+        first = math.nextafter(start, stop) if start in self.jumps else start
+        last = math.nextafter(stop, start) if stop in self.jumps else stop
+        return min(first, last), max(first, last)
 
     def stage_times(self, n: int) -> list[float]:
         """t + c_i h for all stages, those of the interpolant too."""
-        t, t1, (first, last) = self.ends[n], self.ends[n + 1], self.asked(n)
-        low, high = min(first, last), max(first, last)
+        t, t1, (low, high) = self.ends[n], self.ends[n + 1], self.asked(n)
         return [min(max(t1 if c == 1 else t + c * (t1 - t), low), high) for c in self.method.c]
 
     def weights(self, n: int) -> np.ndarray:
@@ -112,3 +128,25 @@ class Recording:
             return np.empty((0, s), dtype)
         t, t1 = self.ends[n], self.ends[n + 1]
         return interpolate(np.zeros(s, dtype), 1.0, np.eye(s, dtype=dtype), self.method, (np.array(self.times[first:end]) - t) / (t1 - t))
+
+
+def coefficients(at_work: Any, name: Any, dtype: np.dtype) -> Coefficients:
+    """A Runge-Kutta method as one, explicit or not. ValueError for a method of another kind."""
+    if isinstance(getattr(at_work, "method", None), Coefficients):
+        return at_work.method  # type: ignore[no-any-return]
+    if name == "radau5":
+        from refnode.ode.radau import C
+
+        return collocation(C, dtype)
+    raise ValueError(f"this gradient reverses the steps of Runge-Kutta methods, and {name!r} is none; take another method, or gradient='adjoint'.")
+
+
+def collocation(c: Sequence[float], dtype: Any) -> Coefficients:
+    """The Runge-Kutta method whose polynomial satisfies the equation at the points c, the last of them 1. HNW: II.7 (7.13)
+
+        sum_j b_j(theta) c_j^m = theta^(m+1) / (m+1),  m < s;     a_ij = b_j(c_i),   b_j = b_j(1)
+    """
+    powers = np.arange(1, len(c) + 1)
+    P = np.linalg.inv(np.power.outer(c, powers - 1)).T / powers
+    A = np.power.outer(c, powers) @ P.T
+    return Coefficients(tuple(A.astype(dtype)), A[-1].astype(dtype), None, tuple(c), P.astype(dtype), False)

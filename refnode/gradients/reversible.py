@@ -150,7 +150,7 @@ def taken_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: Stats 
                 read = piece.seen.get(n, ())
                 walk.back(begin, end, [((float(plain(ts[i])) - begin) / (end - begin), observation(i)) for i in read])
                 trust.backward(walk.gap(end - begin), walk.z, begin)
-            DBG.append(float(np.abs(walk.a-walk.b).max()))
+            DBG.append((float(np.abs(walk.a-walk.b).max()) if 'Coupled' in type(walk).__name__ else float(np.abs(walk.b).max())/(abs(end-begin) if 'Alf' in type(walk).__name__ else 1), float(np.abs(walk.a+(walk.b if 'Coupled' in type(walk).__name__ else 0)).max())))
             z_start = at(zs, 0) if number == 0 else ends[number - 1][0]
             trust.returned(walk.z, z_start, piece.times[0])
             a = walk.begun(z_start, piece.times[0])
@@ -283,7 +283,7 @@ class AlfWalk:
     """Back through steps of the asynchronous leapfrog: (z, v) from (z1, v1), and the cotangents (a, b) of (z, v) from (a1, b1).
 
         z' = z1 - (h/2) v1,   u = f(z', t + h/2),   v = 2 u - v1,   z = z' - (h/2) v
-        a = a1 + 2 (df/dz)^T (b1 + (h/2) a1),   b = -(b1 + (h/2) a1) + (h/2) a
+        a = a1 + (df/dz)^T 2 (b1 + (h/2) a1),   b = -(b1 + (h/2) a1) + (h/2) a
 
     with the sums over observations of z + x h v + x^2 (z1 - z - h v): x^2 g to a1, (1 - x^2) g to a, (x - x^2) h g to b.
     """
@@ -302,7 +302,7 @@ class AlfWalk:
         X, G = [x for x, _ in seen], [g for _, g in seen]
         a1 = combination([1, *(x * x for x in X)], [self.a, *G])
         b1 = combination([1, h / 2], [self.b, a1])
-        a = combination([1, 2], [a1, carry(b1)])
+        a = add(a1, carry(combination([2], [b1])))
         self.b = combination([-1, h / 2, *(h * (x - x * x) for x in X)], [b1, a, *G])
         self.a = combination([1, *(1 - x * x for x in X)], [a, *G])
 

@@ -38,7 +38,7 @@ GAMMA_STAR = np.abs(adams_moulton(MAX_ORDER + 2))
 def integrals(times: np.ndarray, t1: float, theta: np.ndarray) -> np.ndarray:
     """g_j(theta) = int_0^theta prod_{i<j} (t_n + s h - t_{n-i}) / (t1 - t_{n-i}) ds, j = 0, ..., k, h = t1 - t_n.
 
-    times: (k,), t_n and those before. theta: (m,). Returns (m, k + 1). HNW: III.5 (5.6)
+    times: (k,), t_n and those before. theta: (m,). Returns (m, k + 1). HNW: III.5
     """
     x, weights = GAUSS
     t = times[0] + np.multiply.outer(theta, (1 + x) / 2)[..., None] * (t1 - times[0])
@@ -50,7 +50,7 @@ def integrals(times: np.ndarray, t1: float, theta: np.ndarray) -> np.ndarray:
 def growth(times: np.ndarray, t1: float) -> np.ndarray:
     """beta_j = prod_{i<j} (t1 - t_{n-i}) / (t_n - t_{n-1-i}), j = 0, ..., k: by it differences grow when the step does.
 
-    times: (k + 1,), t_n and those before. Returns (k + 1,). HNW: III.5 (5.10)
+    times: (k + 1,), t_n and those before. Returns (k + 1,). HNW: III.5
     """
     return np.concatenate([[1.0], np.cumprod((t1 - times[:-1]) / (times[0] - times[1:]))])
 
@@ -104,7 +104,7 @@ class AdamsSteps(MultistepSteps):
 
     At first each step is twice as long as the one before, and its order higher by 1. Later the size is doubled only where the estimate says that
     half the tolerance is kept, and otherwise left as it is: differences of equal steps are what orders are compared by. jac is not used.
-    HNW: III.5 (5.5), (5.7), III.7
+    HNW: III.5, III.7
     """
 
     def __init__(self, f: Evaluate, z: np.ndarray, t: float, t_end: float, jumps: Sequence[float], stats: SolveStats, max_steps: int,

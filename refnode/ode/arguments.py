@@ -22,7 +22,7 @@ from refnode.tree import Raveler, Tree, check_same_structure, is_container, leav
 
 METHODS: dict[str, Any] = {**TABLEAUS, "alf": Alf, "reversible_heun": ReversibleHeun, "leapfrog": Leapfrog}
 IMPLICIT = {"implicit_euler": ("esdirk", "ImplicitEulerSteps"), "kvaerno3": ("esdirk", "Kvaerno3Steps"),
-            "kvaerno5": ("esdirk", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps")}
+            "kvaerno5": ("esdirk", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps"), "lsoda": ("lsoda", "LsodaSteps")}
 LATER = IMPLICIT | {"adams": ("adams", "AdamsSteps")}  # imported when they are asked for, because they import SciPy or are long
 
 
@@ -73,10 +73,10 @@ def finite_state(z: np.ndarray) -> np.ndarray:
 
 
 def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_step: Any, max_step: Any,
-            controller: Any) -> Control:
-    """What the caller asks of the steps; tolerances as arrays of the state's precision (with one axis or none)."""
+            controller: Any, fixed: bool = False) -> Control:
+    """What the caller asks of the steps; tolerances as arrays of the state's precision (with one axis or none), unused by fixed steps."""
     real = way.dtype.type(0).real.dtype
-    rtol, atol = (np.asarray(tolerance, real) for tolerance in tolerances(rtol, atol, way))
+    rtol, atol = (np.asarray(tolerance, real) for tolerance in tolerances(rtol, atol, way, fixed))
     first_step = None if first_step is None else positive("first_step", first_step)
     max_step = positive("max_step", max_step)
     min_step = 0.0 if is_number(min_step) and min_step == 0 else positive("min_step", min_step)
@@ -87,7 +87,7 @@ def control(way: Raveler, rtol: Any, atol: Any, norm: Any, first_step: Any, min_
     return Control(rtol, atol, error_norm(norm, way.parts), first_step, min_step, max_step, CONTROLLERS[controller])
 
 
-def tolerances(rtol: Any, atol: Any, way: Raveler) -> tuple[Any, Any]:
+def tolerances(rtol: Any, atol: Any, way: Raveler, unused: bool = False) -> tuple[Any, Any]:
     """rtol and atol as numbers or flat vectors: finite, not negative, nowhere both 0, and rtol (where it is not 0) within the state's precision."""
     found = []
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
@@ -101,7 +101,7 @@ def tolerances(rtol: Any, atol: Any, way: Raveler) -> tuple[Any, Any]:
     relative, absolute = found
     eps = max((np.finfo(dtype).eps for dtype in way.dtypes), default=0.0)  # of the coarsest leaf
     smallest = relative if isinstance(relative, float) else np.min(relative, initial=math.inf, where=relative > 0)
-    if 0 < smallest < 100 * eps:
+    if 0 < smallest < 100 * eps and not unused:
         raise ValueError(f"rtol = {smallest:g} is below 100 eps = {100 * eps:.1e} of the state's dtype; "
                          f"give rtol={100 * eps:.1e} or more, or use float64.")
     if np.any(np.logical_not(relative) & np.logical_not(absolute)):

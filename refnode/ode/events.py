@@ -2,7 +2,8 @@
 
 g is looked at on the ends of accepted steps; where its sign has changed, the time is found on the step's interpolant, to rounding errors.
 Two changes within one step are not seen: max_step is the remedy. A zero of g where the solve starts, or where it goes on after a reset,
-is no event: what counts is the sign just behind it. A g that is exactly zero at the end of a step has its event there.
+is no event: what counts is the sign just behind it. A g that is exactly zero at the end of a step has its event there. Bounces that accumulate
+(a ball that comes to rest) end in `EventError`; but a ball that does not rebound at all falls through the floor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from refnode.ode.stepping import Failure, Step
 from refnode.tree import Raveler, Tree
 
 JUST_BEHIND = 2.0**-26  # sqrt(eps), in units of the step: where g has left a zero, and its sign is more than a rounding error
-TOO_SOON = 1e-6  # in units of the step: events of one kind that follow a reset so closely accumulate
+TOO_SOON = 1000  # units in the last place of t: events of one kind that follow each other so closely accumulate
+REACH = 2  # in units of the time since its last reset: how far a step behind a reset may look for the next one
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Watch:
         self.events, self.way, self.theta = events, way, theta
         self.found: list[list[tuple[float, np.ndarray]]] = [[] for _ in events]
         self.just_reset: set[int] = set()
+        self.last_reset, self.came_from = [t for _ in events], [0.0 for _ in events]
+        self.bounces: set[int] = set()  # events after whose reset g went back to where it came from
         self.before = [self.value(i, z, t) for i in range(len(events))]
 
     def value(self, i: int, z: np.ndarray, t: float) -> float:
@@ -79,17 +83,20 @@ class Watch:
 
     def look(self, step: Step) -> tuple[float, list[int]]:
         """Notes what happened in a step. Returns where the step ends, and the events that end it there (none: at its own end)."""
-        behind = [self.value(i, step.z1, step.t1) for i in range(len(self.events))]
-        crossed = [(self._locate(i, step, behind[i]), i) for i in range(len(self.events)) if self._crosses(i, step, behind[i])]
+        crossed, behind = [], [self.value(i, step.z1, step.t1) for i in range(len(self.events))]
+        for i, event in enumerate(self.events):
+            first, before = self._start(i, step)
+            rises, falls = before < 0 <= behind[i], before > 0 >= behind[i]
+            if (rises and event.direction >= 0) or (falls and event.direction <= 0):
+                crossed.append((self._locate(i, step, first, behind[i]), i, before))
         crossed.sort(key=lambda hit: abs(hit[0] - step.t))
-        end = step.t1
-        ending: list[int] = []
-        for t, i in crossed:
+        end, ending = step.t1, list[int]()
+        for t, i, before in crossed:
             if ending and abs(t - end) > 4 * math.ulp(end):
                 break
             self.found[i].append((t, step(np.array([t]))[0]))
-            event = self.events[i]
-            if event.reset is not None or (event.terminal and len(self.found[i]) >= event.terminal):
+            self.came_from[i] = before
+            if self.events[i].reset is not None or self.is_over([i]):
                 end = t if not ending else end
                 ending.append(i)
         self.before, self.just_reset = behind, set()
@@ -99,8 +106,9 @@ class Watch:
         """Whether a terminal event is among them."""
         return any(self.events[i].terminal and len(self.found[i]) >= self.events[i].terminal for i in ending)
 
-    def reset(self, ending: list[int], z: np.ndarray, t: float) -> np.ndarray:
-        """The state with which the solve goes on."""
+    def reset(self, ending: list[int], z: np.ndarray, t: float) -> tuple[np.ndarray, float]:
+        """The state with which the solve goes on, and how far the next step may reach: a ball that bounces ever faster must not outrun the steps."""
+        reach = math.inf
         for i in ending:
             reset = self.events[i].reset
             if reset is not None:
@@ -109,35 +117,43 @@ class Watch:
                 self.way.write(new, z, f"the reset of events[{i}]")
                 if not np.all(np.isfinite(z)):
                     raise Failure(EventError, f"the reset of events[{i}] returned NaN or infinity at t = {t}.", 0.0)
+                since = abs(t - self.last_reset[i])
+                if since < TOO_SOON * math.ulp(t):
+                    raise self._accumulates(i, t)
+                reach, self.last_reset[i] = min(reach, REACH * since), t
         self.before = [self.value(i, z, t) for i in range(len(self.events))]
         self.just_reset = set(ending)
-        return z
+        return z, reach
 
     def occurrences(self) -> list[Occurrences]:
         return [Occurrences(np.array([t for t, _ in found]), self.way.unstack(
             np.array([z for _, z in found], self.way.dtype).reshape(len(found), self.way.size), (len(found),))) for found in self.found]
 
-    def _sign_at_start(self, i: int, step: Step) -> float:
+    def _start(self, i: int, step: Step) -> tuple[float, float]:
+        """Where in the step the sign of g can first be told, in units of the step, and g there."""
         if self.before[i] != 0 and i not in self.just_reset:
-            return self.before[i]
-        t = step.t + JUST_BEHIND * (step.t1 - step.t)
+            return 0.0, self.before[i]
+        first = min(0.5, max(JUST_BEHIND, 4 * math.ulp(step.t) / abs(step.t1 - step.t)))
+        g = self._inside(i, step, first)
+        if i in self.just_reset and self.events[i].reset is not None:
+            if g * self.came_from[i] > 0:
+                self.bounces.add(i)
+            elif i in self.bounces:
+                raise self._accumulates(i, step.t)
+        return first, g
+
+    def _locate(self, i: int, step: Step, first: float, behind: float) -> float:
+        """The time of the sign change."""
+        x = root(lambda x: behind if x == 1 else self._inside(i, step, x), first)
+        return step.t1 if x == 1 else step.t + x * (step.t1 - step.t)
+
+    def _inside(self, i: int, step: Step, x: float) -> float:
+        t = step.t + x * (step.t1 - step.t)
         return self.value(i, step(np.array([t]))[0], t)
 
-    def _crosses(self, i: int, step: Step, behind: float) -> bool:
-        before = self._sign_at_start(i, step)
-        rises, falls = before < 0 <= behind, before > 0 >= behind
-        direction = self.events[i].direction
-        return (rises and direction >= 0) or (falls and direction <= 0)
-
-    def _locate(self, i: int, step: Step, behind: float) -> float:
-        """The time of the sign change."""
-        first = JUST_BEHIND if self.before[i] == 0 or i in self.just_reset else 0.0
-        x = root(lambda x: behind if x == 1 else self.value(i, step(np.array([step.t + x * (step.t1 - step.t)]))[0], step.t + x * (step.t1 - step.t)),
-                 first)
-        if i in self.just_reset and x < TOO_SOON:
-            raise Failure(EventError, f"events[{i}] happened again right after its reset at t = {step.t}: its occurrences accumulate there, and no "
-                          "solution goes on from them; end the solve with terminal=n, or let reset change the state more.", x * (step.t1 - step.t))
-        return step.t1 if x == 1 else step.t + x * (step.t1 - step.t)
+    def _accumulates(self, i: int, t: float) -> Failure:
+        return Failure(EventError, f"events[{i}] happens again and again at t = {t}: its occurrences accumulate there, and no solution goes on from "
+                       "them; end the solve with terminal=n.", 0.0)
 
 
 def root(g: Callable[[float], float], first: float) -> float:

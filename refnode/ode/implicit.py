@@ -233,7 +233,7 @@ class ImplicitSteps(Steps):
         assert self.h is not None
         h = min(max(self.h, smallest), control.max_step)
         earlier = self.earlier if h == self.h else NO_STEP
-        rejected, ratio = False, 0.0
+        rejected, failures, ratio = False, 0, 0.0
         while self.left:
             if h < smallest:
                 raise self._too_small(sign * h, ratio)
@@ -250,7 +250,9 @@ class ImplicitSteps(Steps):
                     raise NotSolved(math.nan)
                 factor = max(MIN_FACTOR, min(MAX_FACTOR, method.safety * predicted_factor(ratio, method.error_order, length, earlier)))
             except NotSolved as failed:
-                ratio, factor = failed.ratio, 0.5
+                failures += 1
+                ratio = math.nan if math.isnan(ratio) else failed.ratio  # NaN is what there is to say, even if a shorter step failed otherwise
+                factor = max(0.5**failures, 0.1)
             if self.attempts is not None:
                 self.attempts.append((t, t1 - t, ratio, ratio < 1, method.p))
             if ratio < 1:
@@ -273,8 +275,8 @@ class ImplicitSteps(Steps):
             return Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a step "
                            f"of {abs(h):.1e}; f may be discontinuous there, or jac wrong.", h)
         if math.isnan(ratio):
-            return Failure(NonFiniteDynamics, f"f or its Jacobian returned NaN or infinity just after t = {self.t}, however small the step (on the way to "
-                           f"{self.t_end}); the solution leaves the domain of f there.", h)
+            return Failure(NonFiniteDynamics, f"f or its Jacobian returned NaN or infinity just after t = {self.t}, however small the step "
+                           f"(on the way to {self.t_end}); the solution leaves the domain of f there.", h)
         return _underflow(self.t, h, ratio, self.t_end)
 
     def _first_size(self, f0: np.ndarray) -> None:

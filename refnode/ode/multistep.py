@@ -1,6 +1,6 @@
 """What multistep methods of variable order share: each begins at order 1 with a small step, raises both, and must begin so again behind a jump.
 
-`Adams` and `Bdf` choose the size of a step together with its order, so that the controllers of `control` have no part in it.
+`AdamsSteps` and `BdfSteps` choose the size of a step together with its order: the controllers of `control` have no part in it.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from refnode.errors import NonFiniteDynamics
 from refnode.ode import arguments
 from refnode.ode.events import Event, Watch
 from refnode.ode.runge_kutta import RungeKutta
@@ -34,7 +35,8 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, events:
     all attempts of this solve. controller: "I", "PI" or "PID" (see `next_step`). jump_ts: times, in any order, where f may be discontinuous in t:
     steps end on them exactly, and f is asked on both sides, never on them; the knots of an `interpolate` in theta are added. events: `Event`s.
     jac, jac_sparsity: for implicit methods (`jacobian.Jacobian`): jac(z, t, theta) or a matrix, in the order of the flat state; without it
-    differences are taken (`refnode.solve` and `refnode.odeint` have the engine do it). dense: keep every step, so that the solution can be called at any time, and a record of all attempts. stats: a `SolveStats` to add to.
+    differences are taken (`refnode.solve` and `refnode.odeint` have the engine do it). dense: keep every step, so that the solution can be called at
+    any time, and a record of all attempts. stats: a `SolveStats` to add to.
 
     The steps are SciPy's (RK45 is dopri5, RK23 is bosh3, DOP853 is dop853: the same steps, evaluations and values), with these differences: a NaN
     in a trial step is a rejection (SciPy stops); f is never called beyond ts[-1], not even by a rounding error; an observation on the end of a
@@ -63,7 +65,12 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, events:
                 while reached < len(times) and sign * (times[reached] - end) <= 0:
                     reached += 1
                 if reached > first:
-                    zs[first:reached] = step(np.array(times[first:reached]))
+                    inside = step(np.array(times[first:reached]))
+                    if not np.all(np.isfinite(inside)):
+                        reached = first
+                        raise Failure(NonFiniteDynamics, f"f returned NaN or infinity inside of the step from t = {step.t} to {step.t1}, where the "
+                                      "interpolant asks it; take smaller steps.", step.t1 - step.t)
+                    zs[first:reached] = inside
                 if dense:
                     step.keep()
                     kept.append(step)
@@ -74,8 +81,9 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, events:
                     if watch.is_over(ending):
                         status, message = 1, f"a terminal event happened at t = {end}."
                         break
-                    z = watch.reset(ending, z, end)
+                    z, reach = watch.reset(ending, z, end)
                     accepted.restart(end, z)
+                    accepted.stop_within(reach)
     except Failure as failure:
         if throw:
             partial = (np.array(times[:reached]), way.unstack(zs[:reached], (reached,)))
@@ -94,9 +102,9 @@ def start(f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree, st
     z0 = as_state(z0)
     way = Raveler(z0)
     chosen = arguments.method_named(method)
-    control = arguments.control(way, rtol, atol, norm, first_step, min_step, max_step, controller)
     max_steps = arguments.whole_number("max_steps", max_steps)
     grid = arguments.fixed_grid(method, chosen, t0, t1, steps, step_size, max_steps)
+    control = arguments.control(way, rtol, atol, norm, first_step, min_step, max_step, controller, fixed=grid is not None)
     jumps = arguments.jumps(jump_ts, theta, t0, t1)
     z = arguments.finite_state(way.ravel(z0))
     theta = arguments.read_only(theta)

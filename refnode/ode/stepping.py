@@ -83,6 +83,12 @@ class Steps:
         self.stop = next((jump for jump in self.jumps if self.sign * (jump - t) > 0 and self.sign * (self.t_end - jump) > 0), self.t_end)
         self.f_here = self._between(t, self.stop)
 
+    def stop_within(self, reach: float) -> None:
+        """The next stop is not farther away than `reach`; behind it the solve goes on by itself."""
+        if abs(self.stop - self.t) > reach:
+            self.stop = self.t + self.sign * reach
+            self.f_here = self._between(self.t, self.stop)
+
     def _between(self, start: float, stop: float) -> Evaluate:
         """f as it is asked between two jumps: never on them."""
         first = math.nextafter(start, stop) if start in self.jumps else start
@@ -202,7 +208,8 @@ class FixedSteps(Steps):
     def _step(self) -> Step:
         t, z = self.t, self.z
         self._begin_step()
-        t1 = self.grid[self.next]
+        on_grid = self.sign * (self.stop - self.grid[self.next]) >= 0
+        t1 = self.grid[self.next] if on_grid else self.stop
         if not self.left:
             raise self._too_many(t1 - t)
         self.left -= 1
@@ -213,7 +220,7 @@ class FixedSteps(Steps):
             raise Failure(NonFiniteDynamics, f"the step from t = {t} to {t1} ended in NaN or infinity; take smaller steps.", t1 - t)
         self.stats.accepted += 1
         self.stats.next_h = abs(t1 - t)
-        self.t, self.z, self.next = t1, z1, self.next + 1
+        self.t, self.z, self.next = t1, z1, self.next + on_grid
         return self.method.step(self.f_here, z, t, z1, t1)
 
 

@@ -164,7 +164,10 @@ def test_a_nan_between_the_steps():
     f = lambda z, t, _: z * math.nan if any(abs(t - x) < 1e-12 for x in c) else -z
     assert solve(f, [1.0], [0.0, 1.0], method="dop853", steps=1).zs[-1, 0] == pytest.approx(math.exp(-1), rel=1e-6)
     sol = solve(f, [1.0], [0.0, 0.5, 1.0], method="dop853", steps=1, throw=False)
-    assert np.isnan(sol.zs[1]).all()
+    assert sol.status == -1 and sol.message.startswith("NonFiniteDynamics: ") and np.isnan(sol.zs[1:]).all()
+    with pytest.raises(NonFiniteDynamics, match="where the interpolant asks it") as caught:
+        solve(f, [1.0], [0.0, 0.5, 1.0], method="dop853", steps=1)
+    assert caught.value.partial[0].tolist() == [0.0]
 
 
 def test_a_tree_in_an_error():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from refnode.errors import MaxStepsReached, NonFiniteDynamics, StepSizeUnderflow
 from refnode.ode.esdirk_tableaus import ESDIRKS
 from refnode.ode.implicit import NotSolved, newton, newton_to_roundoff, predicted_factor
+from refnode.ode.solution import SolveStats
 from refnode.ode.solve import solve
 from refnode.ode.stepper import Stepper
 from tests.ode.stiff import PROBLEMS as STIFF
@@ -222,8 +223,8 @@ def test_tolerance_slopes(method, name):
 
 @pytest.mark.parametrize("name", STIFF)
 def test_radau5_costs_what_scipys_does(name):
-    """Evaluations and factorisations within 1.5 of SciPy's Radau for the same accuracy: the same tolerance, and an error that is not 1.5 times larger,
-    or below the tolerance."""
+    """Evaluations and factorisations within 1.5 of SciPy's Radau for the same accuracy: the same tolerance, and an error below it or not 1.5
+    times larger."""
     from scipy.integrate import solve_ivp
 
     p = STIFF[name]
@@ -319,7 +320,7 @@ def test_what_is_counted(method):
 @METHODS
 def test_a_sparse_jacobian_gives_the_same(method):
     """The heat equation, by a dense matrix, a sparse one, differences, grouped differences. The matrices are the same, but not how they are
-    factorised, nor their last half of digits: the same steps, to the tolerance of Newton's method (at most a tenth of rtol = 1e-3 here: 0.03)."""
+    factorised, nor their last half of digits: the same steps, to the tolerance of Newton's method."""
     n = 30
     A = (np.eye(n, k=1) + np.eye(n, k=-1) - 2 * np.eye(n)) * (n + 1) ** 2
     z0 = np.sin(np.linspace(0, np.pi, n + 2)[1:-1]) + 0.3
@@ -338,12 +339,12 @@ def test_a_sparse_jacobian_gives_the_same(method):
 
 @COMPLEX
 def test_complex_states(method):
-    """A damped rotation, exp((-2 + 30 i) t), with a holomorphic nonlinearity that vanishes on the solution; fixed steps are those of its real form."""
+    """A damped rotation, exp((-2 + 30 i) t), with a holomorphic nonlinearity that vanishes on the solution; fixed steps as in the real form."""
     lam = -2 + 30j
     f = lambda z, t, _: lam * z + (z - np.exp(lam * t)) ** 2
     sol = solve(f, np.array([1.0 + 0j]), [0.0, 1.0], method=method, rtol=1e-5, atol=1e-7)
     assert sol.zs.dtype == np.complex128
-    assert abs(sol.zs[-1].item() - np.exp(lam)) < (2e-5 if P[method] > 1 else 5e-3)
+    assert abs(sol.zs[-1].item() - np.exp(lam)) < (1e-4 if P[method] > 1 else 10 * math.sqrt(1e-5))  # as in test_stiff_problems
 
     def real(z, t, _):
         dz = f(complex(*z), t, _)
@@ -422,7 +423,7 @@ FAILURES = {
     "a jump of f": (lambda z, t: -z if t < 1 else 1e15 + 0 * z, StepSizeUnderflow, (0.9, 1.01), {"rtol": 1e-4}),
     "a border": (lambda z, t: -np.sqrt(z) if z > 0.25 else z * NAN, NonFiniteDynamics, (0.9, 1.1), {}),
     "the cap": (lambda z, t: -z, MaxStepsReached, (0.0, 2.9), {"max_steps": 4, "max_step": 0.3}),
-    "a wrong jac": (lambda z, t: -1e6 * (z - math.cos(t)), (StepSizeUnderflow, MaxStepsReached), (0.0, 0.1), 
+    "a wrong jac": (lambda z, t: -1e6 * (z - math.cos(t)), (StepSizeUnderflow, MaxStepsReached), (0.0, 0.1),
                     {"jac": np.array([[1e6]]), "max_steps": 500}),
     "a jac that is NaN": (lambda z, t: -z, NonFiniteDynamics, (0.0, 0.0), {"jac": np.array([[NAN]])}),
     "fixed steps that are too long": (lambda z, t: -z, StepSizeUnderflow, (0.0, 0.0), {"steps": 3, "jac": np.array([[100.0]])}),
@@ -451,18 +452,27 @@ def test_failures(method, name):
 
 
 def test_newton_failures_are_named():
-    with pytest.raises(NonFiniteDynamics, match=r"f or its Jacobian returned NaN or infinity just after t = 0\.0"):
-        solve(lambda z, t, _: -z, [1.0], [0.0, 1.0], method="radau5", jac=np.array([[NAN]]))
-    with pytest.raises(StepSizeUnderflow, match=r"Newton's method does not converge at t = 0\.0 .*, not even for a step of .*jac wrong"):
-        solve(lambda z, t, _: -1e20 * z, [1.0], [0.0, 1.0], method="radau5", jac=np.array([[1e20]]))
+    with pytest.raises(NonFiniteDynamics, match=r"f or its Jacobian returned NaN or infinity just after t = 1\.0"):
+        solve(lambda z, t, _: -z, [1.0], [1.0, 2.0], method="radau5", jac=np.array([[NAN]]))
+    with pytest.raises(StepSizeUnderflow, match=r"Newton's method does not converge at t = 1\.0 .*, not even for a step of .*jac wrong"):
+        solve(lambda z, t, _: -1e20 * z, [1.0], [1.0, 2.0], method="radau5", jac=np.array([[1e20]]))
     with pytest.raises(StepSizeUnderflow, match=r"Newton's method does not converge in the step from t = 0\.0 to 1\.0; take smaller steps"):
         solve(lambda z, t, _: -z, [1.0], [0.0, 1.0], method="radau5", steps=1, jac=np.array([[100.0]]))
+
+
+@METHODS
+def test_newton_that_never_converges_ends_soon(method):
+    """Up from z = 0 and down from everything above, at t = 0, where the time axis is dense down to 5e-324: failures in a row shrink the step more."""
+    stats = SolveStats()
+    with pytest.raises(StepSizeUnderflow):
+        solve(lambda z, t, _: np.where(z > 0, -1e3, 1.0), [0.0], [0.0, 1.0], method=method, stats=stats, jac=np.zeros((1, 1)), first_step=0.1)
+    assert 100 < stats.nfe < 10_000
 
 
 @pytest.mark.parametrize("jac", ["differences", "grouped", "dense", "sparse", "constant"])
 @METHODS
 def test_resumed_to_the_same_bits(method, jac):
-    """At any step: the Jacobian, what its differences carry, the size that its factors belong to, and the extrapolation, are all part of the state."""
+    """At any step: the Jacobian, what its differences carry, the size that its factors belong to, and the extrapolation, are part of the state."""
     n = 6
     A = 30 * (np.eye(n, k=1) + np.eye(n, k=-1) - 2 * np.eye(n))
     J = lambda z, t, _: A + np.diag(1 - 3 * z**2)
@@ -478,13 +488,14 @@ def test_resumed_to_the_same_bits(method, jac):
     for cut in range(0, len(states), max(1, len(states) // 8)):
         again = Stepper(f, np.linspace(0, 2, n), 0.0, 2.0, state=states[cut], **settings)
         assert [(step.t1, step.z1.tobytes(), step((step.t + step.t1) / 2).tobytes()) for step in again] == ends[cut:]
-        assert again.stats == whole.stats
+        for name in ("nfe", "accepted", "rejected", "njev", "nlu"):
+            assert getattr(again.stats, name) == getattr(whole.stats, name)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(list(P)))
 def test_linear_invariants_are_kept(seed, method):
-    """Where the columns of A sum to 0, so does each increment: 1^T z is constant, to the rounding errors of the linear algebra, whatever the tolerance.
+    """Where the columns of A sum to 0, so does each increment: 1^T z is constant, to the rounding errors of the linear algebra, at any tolerance.
     (x I - J has 1^T as a left eigenvector, as J is given exactly.) Up to 300 steps with 3 solves of condition 1e4: 300 x 3 x 1e4 x eps = 2e-9."""
     rng = np.random.default_rng(seed)
     A = 10 ** rng.uniform(-2, 2, (4, 4))

@@ -212,9 +212,9 @@ def test_float32_and_complex_states_of_leapfrog():
 
 
 WRONG = {  # z0, f: words of the sentence
-    "an array": (np.ones(2), lambda z, t, _: z, "leapfrog is for a state z = (q, p), a tuple of two trees of one structure, not a ndarray"),
+    "an array": (np.ones(2), lambda z, t, _: z, "leapfrog is for a state z = (q, p), a tuple of two arrays or of two trees, not a ndarray"),
     "a dict": ({"q": np.ones(1), "p": np.ones(1)}, lambda z, t, _: z, "not a dict"),
-    "three entries": ((np.ones(1),) * 3, lambda z, t, _: z, "a tuple of two trees"),
+    "three entries": ((np.ones(1),) * 3, lambda z, t, _: z, "a tuple of two arrays or of two trees"),
     "other shapes": ((np.ones(1), np.ones(2)), lambda z, t, _: z, "with q like p, not the shapes [(1,)] and [(2,)]"),
     "other structures": (({"a": np.ones(1)}, {"b": np.ones(1)}), lambda z, t, _: z, "['a']"),
     "other shapes inside": (({"a": np.ones(1)}, {"a": np.ones((1, 1))}), lambda z, t, _: z, "not the shapes [(1,)] and [(1, 1)]"),
