@@ -20,7 +20,9 @@ from refnode.tree import Tree, tree_map
 
 
 def odeint_event(f: Callable[..., Any], z0: Tree, t0: Any, t1: Any, event: Event | Callable[..., Any], theta: Tree = (), **solver: Any) -> Any:
-    """(t, z): when g(z(t), t, theta) first changes its sign on the way from t0 to t1, and the state there; differentiable in z0, t0 and theta, and twice.
+    """(t, z): when g(z(t), t, theta) first changes its sign on the way from t0 to t1, and the state there.
+
+    Differentiable in z0, t0 and theta, and twice:
 
         dt = -(g_z dz + g_theta dtheta) / (g_t + g_z f),     dz(t) = dz + f dt        with dz at the fixed time of the event
 
@@ -58,7 +60,8 @@ def _pullback(f: Callable[..., Any], z0: Tree, t0: Any, t1: float, event: Event,
         g_z, g_t, g_theta = g_back(1.0)
         speed = g_t + dot(g_z, dzdt)
         if plain(speed) == 0:
-            raise EventError(f"g passes through zero without speed at t = {plain(t)}: the time of the event has no derivative.", t=float(plain(t)), h=0.0)
+            raise EventError(f"g passes through zero without speed at t = {plain(t)}: the time of the event has no derivative.",
+                             t=float(plain(t)), h=0.0)
         share = -(dLdt + dot(dLdz, dzdt)) / speed
 
         def arrival(z0: Tree, t0: Any, theta: Tree) -> Tree:

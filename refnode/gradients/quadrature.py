@@ -100,19 +100,18 @@ def controlled(integrand: Integrand, steps: list[tuple[float, float]], k: int, r
         t, t1 = pending.pop()
         half = (t1 - t) / 2
         values = integrand(t + half * (1 + np.concatenate([x, x_low])))
-        integral = half * w @ values[:n + 1]
-        error = integral - half * w_low @ values[n + 1:]
         pieces += 1
-        if not np.all(np.isfinite(error)):
+        if not np.all(np.isfinite(values)):
             raise NonFiniteDynamics(f"a^T df/dtheta is NaN or infinite between t = {t} and {t1}, where a and z are finite.", t=t, h=t1 - t)
-        if error_ratio(error, total, total + integral, rtol, atol, norm) < 1:
+        integral = half * w @ values[:n + 1]
+        if error_ratio(integral - half * w_low @ values[n + 1:], total, total + integral, rtol, atol, norm) < 1:
             total = total + integral
             yield integral
-        elif pieces < max_pieces:
-            pending += [(t + half, t1), (t, t + half)]
-        else:
-            raise MaxStepsReached(f"after {pieces} pieces the integral of a^T df/dtheta has reached t = {t} of {steps[-1][1]}; raise max_steps or "
-                                  "the tolerances.", t=t, h=t1 - t)
+            continue
+        pending += [(t + half, t1), (t, t + half)]
+        if pieces + len(pending) > max_pieces:
+            raise MaxStepsReached(f"the integral of a^T df/dtheta needs more than max_steps = {max_pieces} pieces, and t = {t} of {steps[-1][1]} was "
+                                  "reached; raise max_steps or the tolerances.", t=t, h=t1 - t)
 
 
 odeint = differentiable(solve_alone, pullback_along("quadrature", interval))

@@ -68,9 +68,9 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, indepen
           **solver: Any) -> RowsSolution: ...
 def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, independent: bool = False, stats: Stats | None = None,
           **solver: Any) -> Solution | RowsSolution:
-    """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True. Not differentiable: see `odeint`.
+    """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True.
 
-    Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or jac_sparsity is given;
+    Not differentiable: see `odeint`. Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or jac_sparsity is given;
     jac="differences" takes differences. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
     independent: the first axis of z0 is a batch whose rows do not influence each other: each has steps, times, statistics and failures of its own
     (see `solve_rows`, which tells the keywords that it has, and `RowsSolution`, which comes back).

@@ -1,8 +1,9 @@
 """Adams methods of variable order and step size, which predict, evaluate, correct and evaluate (PECE). For equations that are not stiff.
 
 Krogh's modified divided differences, after Hairer, Norsett and Wanner III.5; the choice of order and step size is that of Shampine and Gordon
-1975 (their code STEP, which ODE and DEABM share), with two differences: a step never reaches beyond the end of the interval, and the error
-norm is the house's. Phi_j(n) = prod_{i<j} (t_n - t_{n-1-i}) f[t_n, ..., t_{n-j}] is the j-th backward difference of f where steps are equal.
+1975 (their code STEP, which ODE and DEABM share), with three differences: a step never reaches beyond the end of the interval, the error norm
+is the house's, and rounding errors are not carried along for tolerances near eps.
+Phi_j(n) = prod_{i<j} (t_n - t_{n-1-i}) f[t_n, ..., t_{n-j}] is the j-th backward difference of f where steps are equal.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,20 +16,24 @@ class Coupled:
 
         z1 = Phi_h(w, t) + lam (z - w),   w1 = w + z1 - Phi_{-h}(z1, t1);    back: w = w1 - z1 + Phi_{-h}(z1, t1),  z = w + (z1 - Phi_h(w, t)) / lam
 
-    Of the method's order. For z' = mu z the step multiplies one combination of the pair by e^{h mu}, and the difference z - w by lam e^{-h mu}, up
-    to O(h^2): where the solution contracts, the pair comes apart as fast. lam in (0, 1] damps that by lam^n in n steps, and a solve that is taken
-    back multiplies rounding errors by lam^{-n}.
-    error: that of Phi_h(w, t), which sees neither the other half of the step nor z - w; NaN where w1 is not finite. Twice the evaluations of the
-    method. McCallum, Foster 2024 (arXiv 2410.11648)
+    Of the method's order p. On z' = mu z a step multiplies a solution near e^{mu t} (1, 1) by e^{mu h}, and a parasitic one, which is z - w, by
+    lam e^{-mu h}, both up to O(h^{p+1}): where f contracts, the pair comes apart as fast. lam in (0, 1] damps that, and multiplies rounding errors by
+    1 / lam where the step is taken back. Here lam = e^{-rate |h|}: both are then bound to time and not to the number of steps.
+    error: twice that of Phi_h(w, t), since the other half of the step makes one as large; NaN where w1 is not finite. It does not see z - w.
+    A step evaluates f as often as two of the method. McCallum, Foster 2024 (arXiv 2410.11648)
+    Deviation: their lam is one number for all steps; with one, n steps damp by lam^n.
     """
 
-    def __init__(self, tableau: Tableau, z: np.ndarray, lam: Callable[[float], float]):
-        self.p, self.error_order, self.lam = tableau.p, tableau.error_order, lam
+    def __init__(self, tableau: Tableau, z: np.ndarray, rate: float):
+        self.p, self.error_order, self.rate = tableau.p, tableau.error_order, rate
         self.method = tableau.cast(z.dtype)
         needed = max(i for i, b in enumerate(tableau.b) if b) + 1  # dopri5's last stage serves its estimate and its interpolant alone
         self.K, self.K_back = np.empty((len(tableau.b), z.size), z.dtype), np.empty((needed, z.size), z.dtype)
         self.w, self.w1 = np.empty_like(z), np.empty_like(z)
         self.memory = [self.w1]
+
+    def lam(self, h: float) -> float:
+        return math.exp(-self.rate * abs(h))
 
     def start(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
         self.w[:] = z

@@ -24,6 +24,7 @@ NEWTON_ITERATIONS = 6
 ROUNDOFF_ITERATIONS = 50
 HOLD = 1.2  # a step that may not grow by more than this keeps its size, and its factors
 SLOW = 1e-3  # Newton's method with more than two iterations and a larger rate asks for a new J
+MAX_FAILURES = 40  # of Newton's method in a row, each of which shortens the step to a tenth: near t = 0 the time axis has no smallest step
 NO_STEP = (math.nan, math.nan)
 
 Increment = Callable[[np.ndarray], np.ndarray]
@@ -235,7 +236,7 @@ class ImplicitSteps(Steps):
         earlier = self.earlier if h == self.h else NO_STEP
         rejected, failures, ratio = False, 0, 0.0
         while self.left:
-            if h < smallest:
+            if h < smallest or failures > MAX_FAILURES:
                 raise self._too_small(sign * h, ratio)
             self.left -= 1
             tried, t1 = h, _towards(stop, t, sign * h)

@@ -19,7 +19,8 @@ class Alf:
 
         z' = z + (h/2) v,   u = f(z', t + h/2),   v1 = 2 u - v,   z1 = z' + (h/2) v1
 
-    One evaluation a step; v(t0) = f(z0, t0). Not for stiff or strongly damped problems: where f contracts, v oscillates. error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v).
+    One evaluation a step; v(t0) = f(z0, t0). error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v). Not for stiff or strongly damped
+    problems: where f contracts, v oscillates.
     Mutze 2013 (arXiv 1311.6602); Zhuang et al. 2021 (MALI, arXiv 2102.04668), without damping.
     """
 
@@ -38,7 +39,10 @@ class Alf:
         middle = z + h / 2 * self.v
         f(middle, t + h / 2, self.u)
         self.v1[:] = 2 * self.u - self.v
-        return middle + h / 2 * self.v1, h / 2 * (self.v1 - self.v)
+        return middle + h / 2 * self.v1, self.error(h)
+
+    def error(self, h: float) -> np.ndarray:
+        return h / 2 * (self.v1 - self.v)
 
     def step(self, f: Evaluate, z: np.ndarray, t: float, z1: np.ndarray, t1: float) -> ParabolaStep:
         return ParabolaStep(t, t1, z, z1, self.v, f)
@@ -52,7 +56,8 @@ class ReversibleHeun:
 
         w1 = 2 z - w + h f(w, t),   z1 = z + (h/2) (f(w, t) + f(w1, t1))
 
-    One evaluation a step; w(t0) = z0. Not for stiff or strongly damped problems: where f contracts, w leaves z. error: against Euler's step, (h/2) (f(w1, t1) - f(w, t)).
+    One evaluation a step; w(t0) = z0. error: against Euler's step, (h/2) (f(w1, t1) - f(w, t)). Not for stiff or strongly damped problems: where
+    f contracts, w leaves z.
     Kidger, Foster, Li, Lyons 2021 (arXiv 2105.13493)
     """
 
@@ -71,7 +76,10 @@ class ReversibleHeun:
         h = t1 - t
         self.w1[:] = 2 * z - self.w + h * self.k
         f(self.w1, t1, self.k1)
-        return z + h / 2 * (self.k + self.k1), h / 2 * (self.k1 - self.k)
+        return z + h / 2 * (self.k + self.k1), self.error(h)
+
+    def error(self, h: float) -> np.ndarray:
+        return h / 2 * (self.k1 - self.k)
 
     def step(self, f: Evaluate, z: np.ndarray, t: float, z1: np.ndarray, t1: float) -> ParabolaStep:
         return ParabolaStep(t, t1, z, z1, self.k, f)
@@ -95,8 +103,8 @@ class Leapfrog:
     def __init__(self, z: np.ndarray, way: Raveler):
         tree = way.tree
         if not isinstance(tree, (tuple, list)) or len(tree) != 2:
-            raise ValueError(f"leapfrog is for a state z = (q, p), a tuple of two arrays or of two trees, not a {type(tree).__name__}; for two numbers "
-                             "write (np.array(q), np.array(p)).")
+            raise ValueError(f"leapfrog is for a state z = (q, p), a tuple of two arrays or of two trees, not a {type(tree).__name__}; for two "
+                             "numbers write (np.array(q), np.array(p)).")
         q, p = tree
         if is_container(q):
             check_same_structure(q, p)

@@ -6,9 +6,7 @@ arguments, the conventions on events and the messages are SciPy's here, not the 
 
 from __future__ import annotations
 
-import difflib
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +14,15 @@ from typing import Any
 import numpy as np
 
 from refnode.errors import StepSizeUnderflow
-from refnode.ode.arguments import whole_number
-from refnode.ode.control import Control, rms
-from refnode.ode.runge_kutta import RungeKutta
+from refnode.ode import arguments, scipy_arguments
+from refnode.ode.runge_kutta import Evaluate, RungeKutta
+from refnode.ode.scipy_arguments import EPS, METHODS
 from refnode.ode.solution import SolveStats
 from refnode.ode.stepping import AdaptiveSteps, Failure, Step, quiet
-from refnode.ode.tableaus import TABLEAUS
+from refnode.ode.tableau import Tableau
 
-METHODS = {"RK23": "bosh3", "RK45": "dopri5", "DOP853": "dop853"}  # SciPy's names and ours
-OPTIONS = ("first_step", "max_step", "rtol", "atol", "max_steps")
-OPTIONS_OF_OTHERS = ("jac", "jac_sparsity", "lband", "uband", "min_step")  # of SciPy's other methods
 MESSAGES = {0: "The solver successfully reached the end of the integration interval.", 1: "A termination event occurred."}
 TOO_SMALL_STEP = "Required step size is less than spacing between numbers."
-EPS = float(np.finfo(float).eps)
 
 
 def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method: Any = "RK45", t_eval: Any = None, dense_output: bool = False,
@@ -57,14 +51,15 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     from scipy.integrate import OdeSolution
     from scipy.optimize import OptimizeResult
 
-    from refnode.ode.scipy_output import StepOutput
+    from refnode.ode.scipy_output import output_of
 
-    t0, t1 = _interval(t_span)
-    y0 = _initial_state(y0)
-    args = _unpacked(args)
-    times = None if t_eval is None else _times(t_eval, t0, t1)
+    method = scipy_arguments.method_named(method)
+    t0, t1 = scipy_arguments.interval(t_span)
+    y0 = scipy_arguments.initial_state(y0, method)
+    args = scipy_arguments.unpacked(args)
+    times = None if t_eval is None else scipy_arguments.output_times(t_eval, t0, t1)
     stats = SolveStats()
-    steps = _steps(_flat(fun, args, vectorized, y0, stats), t0, t1, y0, _method_named(method), stats, options)
+    steps = _steps(fun, args, vectorized, t0, t1, y0, method, stats, options)
     watch = None if events is None else Watch(events, args, t0, y0)
 
     sign = 1.0 if t1 >= t0 else -1.0
@@ -98,7 +93,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     if times is not None:
         t, y = (times[:reached], np.concatenate(observed).T) if reached else ([], [])
     return OptimizeResult(
-        t=t, y=y, sol=OdeSolution(np.array(ends), [StepOutput(step) for step in interpolants]) if dense_output else None,
+        t=t, y=y, sol=OdeSolution(np.array(ends), [output_of(step) for step in interpolants]) if dense_output else None,
         t_events=watch and [np.array(found) for found in watch.t_events], y_events=watch and [np.array(found) for found in watch.y_events],
         nfev=stats.nfe, njev=stats.njev, nlu=stats.nlu, status=status, message=MESSAGES.get(status, message), success=status >= 0)
 
@@ -178,14 +173,13 @@ def _occurrences_allowed(event: Any) -> float:
     return int(terminal)
 
 
-def _flat(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, y0: np.ndarray, stats: SolveStats) -> Callable[..., None]:
+def _flat(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, y0: np.ndarray, stats: SolveStats) -> Evaluate:
     """fun as the solver asks it: evaluate(y, t, out)."""
     n, is_complex = y0.size, y0.dtype.kind == "c"
 
     def evaluate(y: np.ndarray, t: float, out: np.ndarray) -> None:
         stats.nfe += 1
-        if y is y0:  # the state itself, not a stage: fun may write into it
-            y = y.copy()
+        y = y.copy()  # fun may write into it
         value = np.asarray(fun(t, y[:, np.newaxis], *args)).ravel() if vectorized else np.asarray(fun(t, y, *args))
         if value.shape != out.shape and not value.size == n == 1:
             raise ValueError(f"`fun` must return an array of shape ({n},), like y, not {value.shape}.")
@@ -196,89 +190,23 @@ def _flat(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, y0: 
     return evaluate
 
 
-def _steps(evaluate: Callable[..., None], t0: float, t1: float, y0: np.ndarray, method: str, stats: SolveStats,
+def _steps(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, t0: float, t1: float, y0: np.ndarray, method: Any, stats: SolveStats,
            options: dict[str, Any]) -> Iterator[Step]:
-    control, max_steps = _control(abs(t1 - t0), y0.size, options)
+    if method not in METHODS:
+        from refnode.ode.scipy_output import steps_of
+
+        return steps_of(method(lambda t, y: fun(t, y, *args), t0, y0, t1, vectorized=vectorized, **options), stats)
+    control, max_steps = scipy_arguments.control(method, abs(t1 - t0), y0.size, options)
+    evaluate = _flat(fun, args, vectorized, y0, stats)
     if t0 == t1 or y0.size == 0:
         evaluate(y0, t0, np.empty_like(y0))
         return iter([Rest(t0, t1, y0, y0)])
-    return AdaptiveSteps(evaluate, RungeKutta(TABLEAUS[method], y0), y0, t0, t1, (), stats, max_steps, control)
+    ours = arguments.method_named(METHODS[method])
+    if isinstance(ours, Tableau):
+        return AdaptiveSteps(evaluate, RungeKutta(ours, y0), y0, t0, t1, (), stats, max_steps, control)
+    from refnode.ode.jacobian import Jacobian
 
-
-def _control(length: float, n: int, options: dict[str, Any]) -> tuple[Control, int]:
-    """The options, checked as SciPy checks them."""
-    _warn_of_unknown([name for name in options if name not in OPTIONS])
-    first_step, max_step, max_steps = options.get("first_step"), options.get("max_step", math.inf), options.get("max_steps", 10**7)
-    if not max_step > 0:
-        raise ValueError(f"`max_step` must be positive, not {max_step!r}.")
-    if first_step is not None and not first_step > 0:
-        raise ValueError(f"`first_step` must be positive, not {first_step!r}.")
-    if first_step is not None and first_step > length:
-        raise ValueError(f"`first_step` exceeds bounds: {first_step!r} is longer than the interval, {length!r}.")
-    rtol, atol = _tolerance("rtol", options.get("rtol", 1e-3), n), _tolerance("atol", options.get("atol", 1e-6), n)
-    if np.any(rtol < 100 * EPS):
-        warnings.warn(f"At least one element of `rtol` is too small. Setting `rtol = np.maximum(rtol, {100 * EPS})`.", stacklevel=4)
-        rtol = np.maximum(rtol, 100 * EPS)
-    if np.any(atol < 0):
-        raise ValueError("`atol` must be positive.")
-    return Control(rtol, atol, rms, None if first_step is None else float(first_step), 0.0, float(max_step)), whole_number("max_steps", max_steps)
-
-
-def _tolerance(name: str, value: Any, n: int) -> np.ndarray:
-    tolerance = np.asarray(value, float)
-    if tolerance.ndim > 0 and tolerance.shape != (n,):
-        raise ValueError(f"`{name}` has wrong shape: {tolerance.shape}; it must be a number or of y's shape, ({n},).")
-    if np.any(np.isnan(tolerance)):
-        raise ValueError(f"`{name}` must not be NaN.")
-    return tolerance
-
-
-def _warn_of_unknown(names: list[str]) -> None:
-    if names:
-        meant = [near[0] for name in names if name not in OPTIONS_OF_OTHERS and (near := difflib.get_close_matches(name, OPTIONS, 1))]
-        warnings.warn(f"The following arguments have no effect for a chosen solver: {', '.join(f'`{name}`' for name in names)}."
-                      + (f" Did you mean {', '.join(f'`{name}`' for name in meant)}?" if meant else ""), stacklevel=5)
-
-
-def _method_named(method: Any) -> str:
-    import scipy.integrate
-
-    for name, ours in METHODS.items():
-        if method is getattr(scipy.integrate, name) or (isinstance(method, str) and method == name):
-            return ours
-    raise ValueError(f"`method` must be one of {', '.join(METHODS)}, not {method!r}; scipy.integrate.solve_ivp has Radau, BDF and LSODA.")
-
-
-def _interval(t_span: Sequence[float]) -> tuple[float, float]:
-    t0, t1 = map(float, t_span)
-    if not math.isfinite(t0) or math.isnan(t1):
-        raise ValueError(f"`t_span` must start at a finite time and end at a time or at infinity, not {t_span!r}.")
-    return t0, t1
-
-
-def _initial_state(y0: Any) -> np.ndarray:
-    given = np.asarray(y0)
-    y0 = np.array(given, complex if given.dtype.kind == "c" else float)
-    if y0.ndim != 1:
-        raise ValueError("`y0` must be 1-dimensional.")
-    if not np.all(np.isfinite(y0)):
-        raise ValueError("All components of the initial state `y0` must be finite.")
-    return y0
-
-
-def _unpacked(args: Any) -> tuple[Any, ...]:
-    try:
-        return () if args is None else tuple(args)
-    except TypeError as error:
-        raise TypeError(f"Supplied 'args' cannot be unpacked. Please supply `args` as a tuple (e.g. `args=({args},)`)") from error
-
-
-def _times(t_eval: Any, t0: float, t1: float) -> np.ndarray:
-    times = np.asarray(t_eval)
-    if times.ndim != 1:
-        raise ValueError("`t_eval` must be 1-dimensional.")
-    if not np.all((times >= min(t0, t1)) & (times <= max(t0, t1))):
-        raise ValueError("Values in `t_eval` are not within `t_span`.")
-    if np.any(np.diff(times) <= 0) if t1 > t0 else t1 < t0 and np.any(np.diff(times) >= 0):
-        raise ValueError("Values in `t_eval` are not properly sorted.")
-    return times
+    jac, sparsity = scipy_arguments.jacobian(method, y0.size, args, options)
+    for_differences = evaluate if method == "LSODA" else _flat(fun, args, vectorized, y0, SolveStats())  # which Radau and BDF do not count
+    jacobian = Jacobian(for_differences, y0, jac, sparsity, stats=stats, threshold=control.atol)
+    return ours(evaluate, y0, t0, t1, (), stats, max_steps, control, jacobian)

@@ -63,7 +63,7 @@ def problem(kind):
 @SPANS
 @pytest.mark.parametrize("kind", ["constant", "linear", "cubic"])
 def test_against_differences(kind, span):
-    """Central differences over 1e-5: their truncation error is near 1e-10 |L'''|, the solves' errors 1e-10 / 1e-5 = 1e-5 at most, in practice 1e-8."""
+    """Central differences over 1e-5: their truncation error is near 1e-10 |L'''|, the solves' errors 1e-10 / 1e-5 = 1e-5 at most, often 1e-8."""
     theta, loss = problem(kind)
     gradient = rn.grad(loss)(theta, span)
     for number in (0, 1):

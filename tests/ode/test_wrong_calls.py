@@ -112,7 +112,7 @@ CALLS = {
     "complex jumps": ({"jump_ts": [0.5j]}, ValueError, "dtype complex128"),
     "jumps of strings": ({"jump_ts": "0.5"}, ValueError, "jump_ts must be"),
     "jumps None": ({"jump_ts": None}, ValueError, "jump_ts must be"),
-    "leapfrog for an array": ({"method": "leapfrog", "steps": 9}, ValueError, "leapfrog is for a state z = (q, p), a tuple of two arrays or of two trees"),
+    "leapfrog for an array": ({"method": "leapfrog", "steps": 9}, ValueError, "is for a state z = (q, p), a tuple of two arrays or of two trees"),
     "leapfrog without steps": ({"method": "leapfrog"}, ValueError, "leapfrog has no error estimate: give steps=n"),
     "unknown keyword": ({"tol": 1e-3}, TypeError, "'tol'"),
     "torchdiffeq's options": ({"options": {"norm": max}}, TypeError, "'options'"),

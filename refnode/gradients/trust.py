@@ -1,0 +1,96 @@
+"""Whether a reversible solve, forward and back, can be believed: judged from numbers that it has anyway, without an evaluation of f."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from refnode.autodiff.trace import plain
+from refnode.errors import ReconstructionError, ReconstructionWarning
+from refnode.gradients.backward import FIXED_STEP_RTOL, REFUSE_ABOVE, WARN_ABOVE, _users_stacklevel
+from refnode.ode import arguments
+from refnode.ode.control import error_ratio, norm_over
+from refnode.ode.coupled import Coupled
+from refnode.ode.solution import Stats
+from refnode.tree import Raveler, Tree, tree_map
+
+GROWTH = 10.0
+REMEDY = "the dynamics contract or expand too fast for a reversible method; use gradient='checkpointed' or gradient='discrete'"
+
+
+class Trust:
+    """Four numbers, in units of the tolerance; the worst one above 100 warns, and what is more than 1 % of max |z| ends the solve.
+
+    forward:  how far the parasitic solution has grown. Coupled: |z - w|. alf and reversible_heun: the part of their error estimate e that alternates
+              from step to step, |e_n - 2 e_{n-1} + e_{n-2}| / 4 (with adaptive steps, the error test keeps it below 1 by ever smaller steps)
+    backward: by how much |z - w|, or |e|, is larger than it ever was on the way forward
+    returned: z as found at the start of a solve, and behind a jump, against the stored one
+    growth:   max |a - b| / max |a + b| of the coupled cotangents: so many times do local errors enter the gradient, above 10 at least
+    """
+
+    def __init__(self, way: Raveler, solver: dict[str, Any], stats: Stats):
+        fixed = solver.get("steps") is not None or solver.get("step_size") is not None
+        self.way, self.stats, self.norm = way, stats, norm_over(way.parts)
+        self.rtol, self.atol = (arguments.spread(solver.get(name, default), way) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+        self.rtol = np.maximum(self.rtol, FIXED_STEP_RTOL if fixed else 0.0)
+        self.largest = self.farthest = 0.0
+        self.worst = (0.0, "")
+        self.begin()
+
+    def begin(self) -> None:
+        """Behind a jump the method begins anew."""
+        self.recent: list[np.ndarray] = []
+        self.natural = 0.0
+
+    def forward(self, method: Any, h: float, z1: np.ndarray, t1: float) -> None:
+        self.largest = max(self.largest, float(np.abs(z1).max(initial=0.0)))
+        if isinstance(method, Coupled):
+            gap = parasitic = z1 - method.w1
+        else:
+            gap = method.error(h)
+            self.recent = [*self.recent[-2:], gap]
+            parasitic = (self.recent[2] - 2 * self.recent[1] + self.recent[0]) / 4 if len(self.recent) == 3 else np.zeros_like(gap)
+        self._judge(parasitic, z1, t1, "the two parts of the state are {:.3g} tolerances apart on the way forward")
+        self.farthest = max(self.farthest, self.norm(gap))
+
+    def backward(self, gap: Tree, z: Tree, t: float) -> None:
+        gap = self._flat(gap)
+        size = self.norm(gap)
+        self._count(gap * (1 - self.farthest / size) if size > self.farthest else 0 * gap, z, t)
+
+    def returned(self, found: list[Tree], z: Tree, t: float) -> None:
+        for state in found:
+            self._count(self._flat(state) - self._flat(z), z, t)
+
+    def growth(self, a: Tree, b: Tree, t: float) -> None:
+        a, b = self._flat(a), self._flat(b)
+        self.natural = max(self.natural, float(np.abs(a + b).max(initial=0.0)))
+        growth = float(np.abs(a - b).max(initial=0.0)) / self.natural if self.natural else 0.0
+        found = f"at t = {t:.6g} local errors enter the gradient {growth:.3g} times"
+        if growth > GROWTH and not growth * float(np.max(self.rtol)) <= REFUSE_ABOVE:
+            raise ReconstructionError(f"{found}: {REMEDY}.", t=t, h=0.0, stats=self.stats)
+        self.worst = max(self.worst, (growth, found))
+
+    def warn(self) -> None:
+        """One warning for a whole pass, at its worst place."""
+        (ratio, found), self.worst = self.worst, (0.0, "")
+        if ratio > WARN_ABOVE:
+            warnings.warn(f"{found}: {REMEDY}.", ReconstructionWarning, stacklevel=_users_stacklevel())
+
+    def _count(self, difference: np.ndarray, z: Tree, t: float) -> None:
+        ratio = self._judge(difference, self._flat(z), t, "the state came back {:.3g} tolerances away")
+        self.stats.reconstruction_error = float(np.fmax(self.stats.reconstruction_error, ratio))
+
+    def _judge(self, difference: np.ndarray, z: np.ndarray, t: float, what: str) -> float:
+        ratio = error_ratio(difference, z, z, self.rtol, self.atol, self.norm)
+        found = f"at t = {t:.6g} {what.format(ratio)}"
+        if not ratio <= WARN_ABOVE and not self.norm(difference) <= REFUSE_ABOVE * self.largest:
+            message = f"{found}, more than {REFUSE_ABOVE:.0%} of max |z|: {REMEDY}."
+            raise ReconstructionError(message, t=t, h=0.0, z=self.way.unravel(z), stats=self.stats)
+        self.worst = max(self.worst, (ratio, found))
+        return ratio
+
+    def _flat(self, tree: Tree) -> np.ndarray:
+        return self.way.ravel(tree_map(lambda x: np.asarray(plain(x)), tree))
