@@ -14,7 +14,7 @@ import numpy as np
 
 from refnode.autodiff.trace import Traced
 from refnode.autodiff.transforms import conform, pullback
-from refnode.gradients.algebra import add, zeros_like
+from refnode.gradients.algebra import add, negative, zeros_like
 from refnode.ode.coupled import Coupled
 from refnode.ode.reversible import Alf, ReversibleHeun
 from refnode.ode.runge_kutta import interpolate
@@ -55,7 +55,7 @@ class CoupledBack:
     """(z, w) from (z1, w1), and the cotangents (a, b) of (z, w) from (a1, b1). With psi = h sum_i b_i k_i, the increment of the method:
 
         w = w1 + psi_{-h}(z1, t1),                  z = w + (z1 - w - psi_h(w, t)) / lam
-        a1 += -(d psi_{-h} / dz1)^T b1,             b = b1 + (1 - lam) a1 + (d psi_h / dw)^T a1,   a = lam a1
+        a1 += (d psi_{-h} / dz1)^T (-b1),            b = b1 + (1 - lam) a1 + (d psi_h / dw)^T a1,   a = lam a1
 
     An observation is w + h sum_i b_i(x) k_i + (1 - (1 - lam) x) (z - w). Source: paper.md E7, E1; McCallum, Foster 2024 (arXiv 2410.11648)
     """
@@ -72,7 +72,7 @@ class CoupledBack:
 
         K, carries = self.stages(z1, t1, t, self.needed)
         self.w = w = combination([1, *(-h * b[:self.needed])], [self.w, *K])
-        a1 = combination([1, -1], [a1, self.increment_back(carries, -h, b1, [])])
+        a1 = add(a1, self.increment_back(carries, -h, negative(b1), []))
 
         K, carries = self.stages(w, t, t1, len(self.method.A) if inside else self.needed)
         self.z = combination([1 / lam, 1 - 1 / lam, *(-h / lam * b[:len(K)])], [z1, w, *K[:len(b)]])
