@@ -60,8 +60,8 @@ class Checkpoints:
     """A stack of kept states: (n, z in front of step n, its first stage where `first_stage` gives one). And the last step as it is."""
 
     def __init__(self, recording: Recording, number: int):
-        if any(len(row) != i for i, row in enumerate(recording.method.A)):
-            raise ValueError("gradient='checkpointed' takes steps again, which is for explicit methods; take gradient='discrete' for an implicit one.")
+        if not recording.is_explicit:
+            raise ValueError("gradient='checkpointed' takes steps again, which explicit methods can; take gradient='discrete' for an implicit one.")
         self.recording, self.number, self.z0 = recording, number, recording.steps.z
         self.kept: list[Kept] = [(0, self.z0, None)]
         self.last: RungeKuttaStep | None = None

@@ -103,11 +103,12 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
         reverse:  k_bar_i = h b_i a1 + h sum_j a_ji Y_bar_j,   Y_bar_i = k_bar_i^T df/dz(Y_i),   dL/dtheta += k_bar_i^T df/dtheta(Y_i)
                   a = a1 + sum_i Y_bar_i
 
-    from the last stage to the first: where A is lower triangular, k_bar_i needs only the later stages, and i itself if the method is implicit; stages
-    that depend on each other are solved for at once. An observation inside the step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i
-    and g to a: weights (m, s), dLdz (m, n). The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents:
-    k_bar_last is what the later step has left; if the first stage is `shared` with the step before, it is left in turn: row 0 of k_bar. Cotangents that
-    are zero are not pulled back. times: where f was asked. Rows of k_bar that belong to implicit stages lack the part of their own Y_bar.
+    from the last stage to the first. k_bar_i needs the later stages alone, where A is lower triangular; its own Y_bar, too, if the stage is implicit
+    (the row of k_bar that is returned then lacks that part); and stages that depend on each other are solved for at once. An observation inside the
+    step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i and g to a: weights (m, s), dLdz (m, n).
+    The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is what the later step has
+    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Cotangents that are zero are not pulled back.
+    times: where f was asked.
     Source: paper.md E1; Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     """
     h, K = step.t1 - step.t, step.K
@@ -159,8 +160,8 @@ class Reverse:
 
     def step(self, n: int, step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, dLdz: np.ndarray) -> tuple[np.ndarray, Any]:
         """From behind step n to before it: a, and the cotangent of the stage that it shares with the step before."""
-        recording, shared = self.recording, self.recording.shares(n)
-        a, k_bar, self.Y_bar = reverse_step(step, recording.stage_times(n), a1, k_bar_last, recording.weights(n), dLdz, shared, self.square, self.pull)
+        shared, times, weights = self.recording.shares(n), self.recording.stage_times(n), self.recording.weights(n)
+        a, k_bar, self.Y_bar = reverse_step(step, times, a1, k_bar_last, weights, dLdz, shared, self.square, self.pull)
         return a, k_bar[0] if shared else np.float64(0.0)
 
     def pull(self, Y: np.ndarray, times: list[float], right: np.ndarray, hA: np.ndarray) -> np.ndarray:

@@ -82,13 +82,17 @@ class Recording:
                         self.states[first:reached] = step(np.array(self.times[first:reached]))
                         if not np.all(np.isfinite(self.states[first:reached])):
                             reached = first
-                            raise Failure(NonFiniteDynamics, f"f returned NaN or infinity inside of the step from t = {step.t} to {step.t1}, where the "
-                                          "interpolant asks it; take smaller steps.", step.t1 - step.t)
+                            raise Failure(NonFiniteDynamics, f"f returned NaN or infinity inside of the step from t = {step.t} to {step.t1}, "
+                                          "where the interpolant asks it; take smaller steps.", step.t1 - step.t)
                     self.memory.keep(step)  # type: ignore[arg-type]
                     z = step.z1
         except Failure as failure:
             partial = (np.array(self.times[:reached]), self.way.unstack(self.states[:reached], (reached,)))
             raise failure.kind(failure.message, t=self.ends[-1], h=failure.h, z=self.way.unravel(z), stats=stats, partial=partial) from None
+
+    @property
+    def is_explicit(self) -> bool:
+        return all(len(row) == i for i, row in enumerate(self.method.A))
 
     def __len__(self) -> int:
         return len(self.ends) - 1
@@ -133,7 +137,7 @@ class Recording:
 def coefficients(at_work: Any, name: Any, dtype: np.dtype) -> Coefficients:
     """A Runge-Kutta method as one, explicit or not. ValueError for a method of another kind."""
     if isinstance(getattr(at_work, "method", None), Coefficients):
-        return at_work.method  # type: ignore[no-any-return]
+        return at_work.method
     if name == "radau5":
         from refnode.ode.radau import C
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from refnode.autodiff.trace import plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
+from refnode.errors import TraceError
 from refnode.gradients.algebra import add, zeros_like
 from refnode.gradients.recording import Recording
 from refnode.ode.solution import SolveStats
@@ -23,6 +24,9 @@ class Retraced:
     """
 
     def __init__(self, recording: Recording, z0: Tree, theta: Tree, stats: SolveStats):
+        if not recording.is_explicit:
+            raise TraceError("gradient='discrete' of an implicit method gives first derivatives only; use gradient='adjoint' or an explicit method "
+                             "where a gradient is differentiated again (grad of grad, hvp, jvp).")
         self.recording, self.theta, self.f = recording, theta, counted(recording.f, stats)
         z = conform(z0, recording.way.tree)
         self.states, self.pieces = [z] * recording.at_start, []

@@ -10,7 +10,7 @@ import numpy as np
 
 from refnode.autodiff.trace import Traced
 from refnode.errors import TraceError
-from refnode.gradients import adjoint, checkpointed, discrete, interpolating, quadrature
+from refnode.gradients import adjoint, checkpointed, discrete, interpolating, quadrature, reversible
 from refnode.gradients import forward as sensitivities
 from refnode.gradients.algebra import last
 from refnode.gradients.backward import OWN
@@ -22,7 +22,8 @@ from refnode.tree import Tree, leaves
 
 GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint, "discrete": discrete.odeint, "checkpointed": checkpointed.odeint,
                                              "interpolating": interpolating.odeint, "quadrature": quadrature.odeint,
-                                             "forward": sensitivities.odeint}
+                                             "forward": sensitivities.odeint, "reversible": reversible.odeint}
+OF_ONE = {"checkpointed": ("checkpoints",), "reversible": ("damping",)}  # keywords of one method
 
 
 FORWARD = tuple(p.name for p in inspect.signature(forward.start).parameters.values() if p.kind is p.KEYWORD_ONLY)
@@ -48,7 +49,7 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
         raise TypeError("odeint is called as odeint(f, z0, ts, theta), and ODESolve as ODESolve(z0, f, t0, t1, theta); exchange the first two.")
     if gradient not in GRADIENTS:
         raise ValueError(f"there is no gradient method {gradient!r}; the methods are {', '.join(GRADIENTS)}.")
-    check_keywords(solver, (*FORWARD, *OWN, "gradient", "stats", *(("checkpoints",) if gradient == "checkpointed" else ())))
+    check_keywords(solver, (*FORWARD, *OWN, "gradient", "stats", *OF_ONE.get(gradient, ())))
     return GRADIENTS[gradient](f, z0, ts, theta, **solver)
 
 

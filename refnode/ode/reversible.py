@@ -13,14 +13,17 @@ import numpy as np
 from refnode.ode.runge_kutta import Evaluate
 from refnode.tree import Raveler, check_same_structure, is_container, leaves
 
+STRAY = 10  # tolerances: how far the second state of a pair may be from the first
+
 
 class Alf:
     """The asynchronous leapfrog method: the pair (z, v), where v stands for dz/dt.
 
         z' = z + (h/2) v,   u = f(z', t + h/2),   v1 = 2 u - v,   z1 = z' + (h/2) v1
 
-    One evaluation a step; v(t0) = f(z0, t0). error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v). Not for stiff or strongly damped
-    problems: where f contracts, v oscillates.
+    One evaluation a step; v(t0) = f(z0, t0). error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v). Where f contracts like exp(-c t), a part of
+    v that changes its sign with each step grows like exp(c t) and makes the steps ever shorter (with fixed steps nothing tells): not for solutions that
+    decay long.
     Mutze 2013 (arXiv 1311.6602); Zhuang et al. 2021 (MALI, arXiv 2102.04668), without damping.
     """
 
@@ -56,8 +59,9 @@ class ReversibleHeun:
 
         w1 = 2 z - w + h f(w, t),   z1 = z + (h/2) (f(w, t) + f(w1, t1))
 
-    One evaluation a step; w(t0) = z0. error: against Euler's step, (h/2) (f(w1, t1) - f(w, t)). Not for stiff or strongly damped problems: where
-    f contracts, w leaves z.
+    One evaluation a step; w(t0) = z0. error: against Euler's step, e = (h/2) (f(w1, t1) - f(w, t)), or a tenth of w1 - z1 where that is larger.
+    w1 - z1 = -(w - z) - e is about e/2 in size, until a part of it that changes its sign with each step takes over: where f contracts like exp(-c t),
+    that part grows like exp(c t). The solve then fails, and no smaller step helps (with fixed steps nothing tells): not for solutions that decay long.
     Kidger, Foster, Li, Lyons 2021 (arXiv 2105.13493)
     """
 
@@ -76,7 +80,8 @@ class ReversibleHeun:
         h = t1 - t
         self.w1[:] = 2 * z - self.w + h * self.k
         f(self.w1, t1, self.k1)
-        return z + h / 2 * (self.k + self.k1), self.error(h)
+        z1 = z + h / 2 * (self.k + self.k1)
+        return z1, np.maximum(np.abs(self.error(h)), np.abs(self.w1 - z1) / STRAY)
 
     def error(self, h: float) -> np.ndarray:
         return h / 2 * (self.k1 - self.k)

@@ -1,7 +1,8 @@
 """solve_ivp with SciPy's signature, conventions and result, on refnode's steps.
 
-A program that calls scipy.integrate.solve_ivp gets the same steps, evaluations and numbers from refnode.solve_ivp. So the order of fun's
-arguments, the conventions on events and the messages are SciPy's here, not the house's.
+A program that calls scipy.integrate.solve_ivp gets from refnode.solve_ivp the same steps, evaluations and numbers with RK23, RK45 and DOP853, and
+steps of refnode's radau5, bdf and lsoda with Radau, BDF and LSODA. So the order of fun's arguments, the conventions on events and the messages are
+SciPy's here, not the house's.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
               events: Any = None, vectorized: bool = False, args: Any = None, **options: Any) -> Any:
     """y(t) for dy/dt = fun(t, y, *args), y(t_span[0]) = y0, by the contract of scipy.integrate.solve_ivp.
 
-    fun(t, y, *args) -> dy/dt for y (n,), real or complex; with vectorized=True y is (n, 1). t_span: (t0, t1), in either direction; t1 may be
-    infinite when an event ends the solve. method: "RK23", "RK45", "DOP853", or SciPy's class of that name. t_eval: the times that are wanted;
-    None: the ends of the steps. events: one function event(t, y, *args) -> number or several, with the attributes `terminal` and `direction`.
+    fun(t, y, *args) -> dy/dt for y (n,), real or complex (not with Radau and LSODA); with vectorized=True y is (n, 1). t_span: (t0, t1), in either
+    direction; t1 may be infinite when an event ends the solve. method: "RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA", SciPy's class of that
+    name, or any other class that derives from scipy.integrate.OdeSolver, which is run as it is. t_eval: the times that are wanted; None: the ends
+    of the steps. events: one function event(t, y, *args) -> number or several, with the attributes `terminal` and `direction`.
     options: first_step, max_step, rtol=1e-3, atol=1e-6 (numbers or (n,)), and one that SciPy lacks: max_steps=10_000_000, a cap on all trial steps.
+    Radau, BDF, LSODA: jac, a function jac(t, y, *args) or a constant matrix, both dense or sparse; None: differences. Radau, BDF: jac_sparsity, a
+    matrix that is nonzero where the Jacobian may be, for the differences. LSODA: min_step, and lband and uband, the number of diagonals below and
+    above the main one; jac is then packed, jac_packed[uband + i - j, j] = jac[i, j]. Another class receives all options.
 
     Returns a scipy.optimize.OptimizeResult, the public base of SciPy's own result: t (m,), y (n, m), sol (a scipy.integrate.OdeSolution, with
-    dense_output=True), t_events, y_events, nfev, njev, nlu, status (0: done, 1: a terminal event, -1: failed), message, success.
+    dense_output=True), t_events, y_events, nfev, njev, nlu (Radau and BDF do not count the calls of fun for
+    differences in nfev), status (0: done, 1: a terminal event, -1: failed), message, success.
 
     Deviation: where SciPy never returns, this does: NaN from fun at t0, or max_steps trial steps, is status -1. A trial step that ends in NaN is
     tried again with a smaller one, as in SciPy, 500 times in one solve at most.

@@ -117,7 +117,7 @@ def jacobian(method: str, n: int, args: tuple[Any, ...], options: dict[str, Any]
     from scipy.sparse import dia_array
 
     given, lower, upper = options.get("jac"), options.get("lband"), options.get("uband")
-    of_state = (lambda y, t: given(t, y.copy(), *args)) if callable(given) else given
+    of_state: Any = (lambda y, t: given(t, y.copy(), *args)) if callable(given) else given
     if method != "LSODA" or (lower is None and upper is None):
         return of_state, None if given is not None else options.get("jac_sparsity")
     lower, upper = (_bandwidth(*band, n) for band in (("lband", lower), ("uband", upper)))

@@ -25,7 +25,8 @@ class Stepper:
         stepper = rn.Stepper(f, z0, t0, t1, theta, state=np.load("run.npz"))
 
     t, z: where the solve is; stats: `SolveStats`. Keywords: those of `solve` that concern the steps (method, rtol, jump_ts, ...). A stepper made
-    by the same call with `state` goes on as if it had never stopped, bit for bit; a t1 farther away is allowed. A failure raises a
+    by the same call with `state` goes on as if it had never stopped, bit for bit; a t1 farther away is allowed, and for the reversible methods one in
+    the other direction, which takes their steps back (t0 and z0 are then not looked at). A failure raises a
     `SolverError`, with z the last accepted state; the stepper stays where it was.
     """
 

@@ -243,3 +243,14 @@ def test_a_dependence_that_is_nan_nearby_is_no_evidence():
     f = lambda z, t, _: (z[1], np.where(z[0] > 1.0, math.nan, -1.0))
     q, _ = solve(f, (np.array([1.0]), np.array([-1.0])), [0.0, 1.0], method="leapfrog", steps=10).zs
     assert q[-1, 0] == pytest.approx(1 - 1 - 0.5, rel=1e-13)
+
+
+@pytest.mark.parametrize("method", ["alf", "reversible_heun"])
+def test_a_solution_that_decays_fails_and_lies_not(method):
+    """Van der Pol's limit cycle contracts: the part that changes its sign with each step takes over, and without a check the answer was far off."""
+    f = lambda z, t, _: np.array([z[1], (1 - z[0] ** 2) * z[1] - z[0]])
+    exact = solve(f, [2.0, 0.0], np.linspace(0.0, 12.0, 25), method="dop853", rtol=1e-10, atol=1e-12).zs
+    found = solve(f, [2.0, 0.0], np.linspace(0.0, 12.0, 25), method=method, rtol=1e-3, atol=1e-3, throw=False, max_steps=20_000)
+    assert found.status == -1
+    reached = np.isfinite(found.zs[:, 0])
+    assert reached.sum() >= 3 and np.abs(found.zs - exact)[reached].max() < 100 * 2e-3
