@@ -10,6 +10,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
+  refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
   refnode --version                    the version
 
 `refnode COMMAND --help` tells a command's options.
@@ -50,7 +51,12 @@ def plot(argv: list[str]) -> int:
         return 2
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo, "plot": plot}
+def doctor(argv: list[str]) -> int:
+    from refnode.experiments.doctor import run
+    return run(argv)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo, "plot": plot, "doctor": doctor}
 
 
 def main(argv: list[str] | None = None) -> int:

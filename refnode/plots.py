@@ -170,3 +170,41 @@ def _running_mean(values: np.ndarray, width: int = 25) -> np.ndarray:
     upto = np.arange(1, len(values) + 1)
     since = np.maximum(upto - width, 0)
     return (sums[upto] - sums[since]) / (upto - since)
+
+
+def draw_gradient_report(report: Any, path: str) -> None:
+    """A `GradientReport` as a PNG: each method's distance from the reference against its work, and what a backward solve does along t."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    done = [m for m in report.methods if m.gradient is not None]
+    for m in done:
+        left.loglog(m.work, max(m.off, 1e-3), "o", color=FIT if m.note else TRUTH, markersize=8)
+    heights = sorted(done, key=lambda m: (m.off, m.work))
+    for rank, m in enumerate(heights):
+        up = rank % 2 == 0
+        left.annotate(m.name, (m.work, max(m.off, 1e-3)), xytext=(0, 9 if up else -16), textcoords="offset points", ha="center", fontsize=9)
+    failed = [m.name for m in report.methods if m.gradient is None]
+    left.margins(0.25, 0.3)
+    left.set(xlabel="work: evaluations of f, a cotangent counted as two", ylabel="distance from the reference, in tolerances",
+             title="Gradient methods" + (f"; refused: {', '.join(failed)}" if failed else ""))
+    left.grid(which="major", color="#e5e5e5")
+
+    if len(report.ts):
+        finite = [np.where(np.isfinite(x), x, np.nan) for x in (report.reconstruction, report.growth)]
+        right.semilogy(report.ts, np.maximum(finite[0], 1e-3), "o-", color=FIT, markersize=4, label="z comes back, tolerances off")
+        right.semilogy(report.ts, finite[1], "s-", color=TRUTH, markersize=4, label="growth of a change of z")
+        right.axhline(100, color=DATA, linewidth=1, linestyle=":", label="100 tolerances: the adjoint warns")
+        for t in report.ts[~np.isfinite(report.reconstruction)]:
+            right.axvline(t, color=FIT, linewidth=1, alpha=0.4)
+        right.legend(frameon=False, fontsize=9)
+        right.grid(which="major", color="#e5e5e5")
+    right.set(xlabel="t", title="Solved backwards from the next observation")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_axisbelow(True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

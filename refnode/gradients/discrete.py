@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from refnode.autodiff.trace import Traced, plain
-from refnode.autodiff.transforms import conform, differentiable, pullback
+from refnode.autodiff.transforms import differentiable, pullback
 from refnode.gradients.algebra import add, at, dot, like_argument, negative, zeros_like
 from refnode.gradients.backward import OWN
 from refnode.gradients.inputs import knots_cotangent, nodes
 from refnode.gradients.jacobians import with_jacobian
 from refnode.gradients.recording import AllSteps, Memory, Recording
-from refnode.gradients.retraced import Retraced
+from refnode.gradients.retraced import Retraced, counted
 from refnode.ode import arguments
 from refnode.ode.runge_kutta import RungeKuttaStep
 from refnode.ode.solution import SolveStats, Stats
@@ -55,29 +55,29 @@ odeint = differentiable(_odeint, odeint_pullback)
 def pullback_through(memory: Callable[[Recording], Memory], f: Dynamics, z0: Tree, ts: Any, theta: Tree, stats: Stats, solver: dict[str, Any]) -> Any:
     """zs, and the way from dL/dz(t_i) to dL/dz0, dL/dt_i and dL/dtheta through the recorded steps, from the last to the first.
 
-    Where it is differentiated again (z0, theta or dL/dz(t_i) are traced), the recorded steps are taken once more with traced stages, and the memory
-    holds all that these are made of.
+    Where it is differentiated again (z0, ts, theta or dL/dz(t_i) are traced), the recorded steps are taken once more with traced stages, and the
+    memory holds all that these are made of.
     Deviation: dL/dt_i = dL/dz(t_i)^T f(z(t_i), t_i, theta) for i >= 1 and dL/dt_0 = -a(t_0)^T f(z(t_0), t_0, theta), as in every method, and not the
     derivative of the discrete map: that of an interpolant is a worse number.
     """
     t, observed, sides = nodes(ts, theta, solver.get("jump_ts", ()))
     times = arguments.observation_times(plain(t))
     recording = Recording(f, tree_map(plain, z0), times, tree_map(plain, theta), memory, stats.forward, **with_jacobian(f, solver))
-    t = t if is_traced(ts) else times
-    again = Retraced(recording, z0, theta, stats.backward) if is_traced((z0, theta)) else None
+    t = [t[i] for i in range(len(times))] if is_traced(t) else times
+    f_counted = counted(f, stats.backward)
+    again = Retraced(recording, f_counted, z0, t, theta) if is_traced((z0, t, theta)) else None
     zs = again.stacked(list(observed)) if again else recording.way.unstack(recording.states[list(observed)], (len(observed),))
 
     def evaluate(f: Dynamics, z: Tree, t: Any, theta: Tree) -> Tree:
-        stats.backward.nfe += 1
-        return conform(f(z, t, theta), z)
+        return f_counted(z, t, theta)
 
     def back(dLdzs: Tree) -> tuple[None, Tree, Any, Tree]:
-        way = again or (Retraced(recording, z0, theta, stats.backward) if is_traced(dLdzs) else Reverse(recording, stats.backward))
+        way = again or (Retraced(recording, f_counted, z0, t, theta) if is_traced(dLdzs) else Reverse(recording, stats.backward))
         z = way.states
         at_nodes = [at(dLdzs, observed[node]) if node in observed else None for node in range(len(times))]
         a, dLdtheta = way.back(at_nodes, lambda node, a: knots_cotangent(evaluate, f, z[node], t, node, a, theta))
         g = [negative(a), *(at(dLdzs, i) for i in range(1, len(observed)))]
-        dLdt = [dot(g[i], evaluate(f, z[node], sides.get(node, t[node]), theta)) for node, i in observed.items()]
+        dLdt = [dot(g[i], f_counted(z[node], sides.get(node, t[node]), theta)) for node, i in observed.items()]
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), dLdtheta
 
     return zs, back

@@ -1,8 +1,8 @@
 """gradient="forward": the sensitivities dz/dz0 and dz/dtheta are solved forwards with z. No adjoint, no backward solve, no stored steps.
 
 With D numbers in z0 and P in theta the state has D (1 + D + P) numbers, and each evaluation carries D cotangents back through f (one evaluation of f
-and D sweeps give df/dz and df/dtheta; a column at a time would take D + P products, each of two sweeps). It is the cheapest method for a handful
-of parameters, and a witness for the others at any number.
+and D sweeps give df/dz and df/dtheta; a column at a time would take D + P products, each of two sweeps). Cheap for a handful of numbers, and a
+witness for the other methods: it shares no adjoint with them.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
 
     A leaf p of (z0, theta) has its sensitivities in a leaf of shape (*p.shape, D): the last axis counts the numbers of z. At a knot tau of a
     constant input dz/dtau jumps by f before tau - f behind tau. The error test sees z and each dz/dp_j, one vector like the other, in the norm and by
-    the tolerances of z; the largest ratio counts. zs is therefore not to the bit what a solve without gradient gives.
-    z, S are solved with odeint itself, so that the gradient is differentiable again; then their own sensitivities are counted, too.
+    the tolerances of z, atol / max(1, |p_j|) for dz/dp_j; the largest ratio counts. zs is therefore not to the bit what a plain solve gives.
+    z and S are solved with odeint itself, so that the gradient is differentiable again; then the sensitivities of S are counted, too.
     Source: Caracotsios, Stewart 1985; Maly, Petzold 1996.
     """
     check(solver)
@@ -67,7 +67,8 @@ def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
 
     found = []
     cuts = [0, *(i for i in jumps if 0 < i < len(times) - 1), len(times) - 1]
-    keywords = solver | controlled_alike(solver, way, z, theta)
+    keywords = {name: value for name, value in solver.items() if name not in ("jac", "jac_sparsity")}  # those of f are not those of aug_dynamics
+    keywords |= controlled_alike(solver, way, z, theta)
     if len(cuts) > 2 and solver.get("steps") is not None:
         keywords |= {"steps": None, "step_size": abs(plain(times[-1]) - plain(times[0])) / solver["steps"]}
     for start, end in pairwise(cuts):

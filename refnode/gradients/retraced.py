@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.trace import plain
+from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import conform, differentiable, pullback
 from refnode.errors import TraceError
 from refnode.gradients.algebra import add, zeros_like
@@ -18,38 +18,61 @@ from refnode.tree import Tree, tree_map
 
 
 class Retraced:
-    """z(t_i) as traced functions of z0 and theta, the steps being those of the recording; cut where f jumps.
+    """z(t_i) as traced functions of z0, t_i and theta, the steps being those of the recording; cut where f jumps.
 
-    states: at the nodes.
+    f: see `counted`. t: the nodes, in which ts and the jumps may be traced. states: at the nodes.
     """
 
-    def __init__(self, recording: Recording, z0: Tree, theta: Tree, stats: SolveStats):
+    def __init__(self, recording: Recording, f: Callable[..., Any], z0: Tree, t: Any, theta: Tree):
         if not recording.is_explicit:
             raise TraceError("gradient='discrete' of an implicit method gives first derivatives only; use gradient='adjoint' or an explicit method "
                              "where a gradient is differentiated again (grad of grad, hvp, jvp).")
-        self.recording, self.theta, self.f = recording, theta, counted(recording.f, stats)
+        self.recording, self.f, self.t, self.theta = recording, f, t, theta
         z = conform(z0, recording.way.tree)
-        self.states, self.pieces = [z] * recording.at_start, []
+        self.states = [self._moved(z, t[0], t[0], t[node], theta) for node in range(recording.at_start)]
+        self.pieces, node = [], 0
         jumps = [n for n in range(1, len(recording)) if recording.ends[n] in recording.jumps]
         for first, end in pairwise([0, *jumps, len(recording)]):
-            (seen, z), back = pullback(lambda z, theta, first=first, end=end: self._steps(first, end, z, theta), z, theta)
+            def piece(z: Tree, theta: Tree, first: int = first, end: int = end, node: int = node) -> tuple[list[Tree], Tree]:
+                return self._steps(first, end, z, node, theta)
+            (seen, z), back = pullback(piece, z, theta)
             self.states += seen
             self.pieces.append((len(seen), back))
+            node = len(self.states) - 1
 
-    def _steps(self, first: int, end: int, z: Tree, theta: Tree) -> tuple[list[Tree], Tree]:
-        """The states at the nodes of these steps, and at their end, from z."""
+    def _steps(self, first: int, end: int, z: Tree, node: int, theta: Tree) -> tuple[list[Tree], Tree]:
+        """The states at the nodes of these steps, and at their end, from z at a node."""
         recording, method, seen, shared = self.recording, self.recording.method, [], None
         for n in range(first, end):
             inside, at_end, behind = recording.nodes(n)
-            times, h = recording.stage_times(n), recording.ends[n + 1] - recording.ends[n]
+            times, t, t1 = recording.stage_times(n), recording.ends[n], recording.ends[n + 1]
+            if n == first:
+                z = self._moved(z, times[0], self.t[node], t, theta)
             K = [self.f(z, times[0], theta) if shared is None else shared]
             for i in range(1, len(method.b) if inside == at_end else len(method.A)):
-                K.append(self.f(along(z, h, method.A[i], K), times[i], theta))
-            seen += [along(z, h, w, K) for w in recording.weights(n)]
-            z = along(z, h, method.b, K)
-            seen += [z] * (behind - at_end)
+                K.append(self.f(along(z, t1 - t, method.A[i], K), times[i], theta))
+            for i, w in zip(range(inside, at_end), recording.weights(n), strict=True):
+                seen.append(self._moved(along(z, t1 - t, w, K), recording.times[i], recording.times[i], self.t[i], theta))
+            z = along(z, t1 - t, method.b, K)
+            low, high = recording.asked(n)
+            seen += [self._moved(z, min(max(t1, low), high), t1, self.t[i], theta) for i in range(at_end, behind)]
             shared = K[len(method.b) - 1] if method.fsal else None
-        return seen, z
+        return seen, seen[-1] if seen else z
+
+    def _moved(self, z: Tree, asked: float, t: Any, t1: Any, theta: Tree) -> Tree:
+        """z, as it depends on a node that is traced: t and t1 are the same number, one of them traced. f is asked at `asked`, on the side of a jump.
+
+        A step of length zero: its first four derivatives by t1 - t, and those of them by z and theta, are the derivatives of the solution.
+        """
+        h = t1 - t
+        if not isinstance(h, Traced):
+            return z
+        at = asked + (t - plain(t))
+        k1 = self.f(z, at, theta)
+        k2 = self.f(along(z, h, [0.5], [k1]), at + h / 2, theta)
+        k3 = self.f(along(z, h, [0.5], [k2]), at + h / 2, theta)
+        k4 = self.f(along(z, h, [1.0], [k3]), at + h, theta)
+        return conform(along(z, h, [1 / 6, 1 / 3, 1 / 3, 1 / 6], [k1, k2, k3, k4]), z)
 
     def stacked(self, nodes: list[int]) -> Tree:
         return tree_map(lambda *leaves: np.stack(leaves), *(self.states[node] for node in nodes))
@@ -69,26 +92,25 @@ class Retraced:
         return a, dLdtheta
 
 
-def along(z: Tree, h: float, weights: np.ndarray, K: list[Tree]) -> Tree:
+def along(z: Tree, h: Any, weights: Any, K: list[Tree]) -> Tree:
     """z + h sum_j weights_j k_j."""
     used = [(float(w), k) for w, k in zip(weights, K, strict=False) if w]
     return tree_map(lambda z, *k: z + h * sum(w * x for (w, _), x in zip(used, k, strict=True)), z, *(k for _, k in used))
 
 
 def counted(f: Callable[..., Any], stats: SolveStats) -> Callable[..., Any]:
-    """f as one differentiable operation, whose evaluations and pullbacks are counted."""
-    def value(z: Tree, t: float, theta: Tree) -> Tree:
+    """f as one differentiable operation, with its own pullback if it has one; its evaluations and pullbacks are counted."""
+    def value(z: Tree, t: Any, theta: Tree) -> Tree:
         stats.nfe += 1
         return conform(f(z, t, theta), z)
 
-    def own_pullback(z: Tree, t: float, theta: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, None, Tree]]]:
+    def own_pullback(z: Tree, t: Any, theta: Tree) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
         stats.nfe += 1
-        dzdt, vjp = pullback(f, z, t, theta, argnums=(0, 2), like=z)
+        dzdt, vjp = pullback(f, z, t, theta, like=z)
 
-        def back(k_bar: Tree) -> tuple[Tree, None, Tree]:
+        def back(k_bar: Tree) -> tuple[Any, ...]:
             stats.nvjp += 1
-            z_bar, _, theta_bar = vjp(k_bar)
-            return z_bar, None, theta_bar
+            return vjp(k_bar)
         return dzdt, back
 
     return differentiable(value, own_pullback)

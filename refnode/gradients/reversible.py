@@ -129,15 +129,17 @@ def back_through_steps(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: St
         side = {i: jumps.get(place, t[place]) for place, i in observed.items()}
         dLdt: list[Any] = [np.float64(0.0)] * len(observed)
 
-        def observation(i: int, g: Tree, sign: float = 1.0) -> Tree:
-            """sign g^T f(z(t_i), t_i) is dL/dt_i; and g as a cotangent of z at the number t_i, where z(t_i) is z + sign (t_i - number) f."""
+        def moved(i: int, g: Tree, sign: float) -> tuple[Tree, Tree]:
+            """f(z(t_i), t_i), and g as a cotangent of z at the number t_i, where z(t_i) is z + sign (t_i - number) f: it is g, unless t_i is traced."""
             if not isinstance(ts[i], Traced):
-                dLdt[i] = sign * dot(g, linear.value(f, at(zs, i), side[i], theta))
-                return g
+                return linear.value(f, at(zs, i), side[i], theta), g
             k, carry = linear(at(zs, i), side[i])
             by = sign * (ts[i] - float(plain(ts[i])))
-            g = add(g, carry(tree_map(lambda x: by * x, g)))
-            dLdt[i] = sign * dot(g, k)
+            return k, add(g, carry(tree_map(lambda x: by * x, g)))
+
+        def observation(i: int) -> Tree:
+            k, g = moved(i, at(dLdzs, i), 1.0)
+            dLdt[i] = dot(at(dLdzs, i), k)
             return g
 
         a = tree_map(lambda z: np.zeros_like(plain(z)[0]), zs)
@@ -146,9 +148,10 @@ def back_through_steps(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: St
             linear.low, linear.high = piece.low, piece.high
             walk = BACK[type(record.method)](record.method, linear, ends[number], (add(a, a_end), *memory_bar))
             trust.begin()
+            trust.given(walk.a, walk.b)
             for n in range(len(piece.times) - 1, 0, -1):
                 begin, end = piece.times[n - 1], piece.times[n]
-                walk.back(begin, end, [((float(plain(ts[i])) - begin) / (end - begin), observation(i, at(dLdzs, i))) for i in piece.seen.get(n, ())])
+                walk.back(begin, end, [((float(plain(ts[i])) - begin) / (end - begin), observation(i)) for i in piece.seen.get(n, ())])
                 trust.backward(walk.gap(end - begin), walk.z, begin)
                 if isinstance(record.method, Coupled):
                     trust.growth(walk.a, walk.b, begin)
@@ -160,8 +163,9 @@ def back_through_steps(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: St
         trust.warn()
         linear.low, linear.high = -math.inf, math.inf
         for i in range(1, record.at_start):
-            a = add(a, observation(i, at(dLdzs, i)))
-        a = observation(0, a, -1.0)
+            a = add(a, observation(i))
+        k, a = moved(0, a, -1.0)
+        dLdt[0] = -dot(a, k)
         return None, like_argument(z0, add(a, at(dLdzs, 0))), like_argument(ts, np.stack(dLdt)), linear.dLdtheta
 
     return (zs, ends), back

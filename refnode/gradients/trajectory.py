@@ -41,7 +41,7 @@ def pullback_along(name: str, interval: Interval) -> Callable[..., tuple[Tree, C
     """
     def once(*trees: Tree) -> None:
         if any(isinstance(leaf, Traced) for leaf in leaves(trees)):
-            raise TraceError(f"gradient={name!r} gives first derivatives only; use gradient='adjoint' or 'forward' where a gradient is "
+            raise TraceError(f"gradient={name!r} gives first derivatives only; use gradient='adjoint', 'discrete' or 'forward' where a gradient is "
                              "differentiated again (grad of grad, hvp, jvp).")
 
     def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:

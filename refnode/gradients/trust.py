@@ -9,13 +9,14 @@ import numpy as np
 
 from refnode.autodiff.trace import plain
 from refnode.errors import ReconstructionError, ReconstructionWarning
-from refnode.gradients.backward import FIXED_STEP_RTOL, REFUSE_ABOVE, WARN_ABOVE, _users_stacklevel
+from refnode.gradients.backward import REFUSE_ABOVE, WARN_ABOVE, _users_stacklevel
 from refnode.ode import arguments
 from refnode.ode.control import error_ratio, norm_over
 from refnode.ode.coupled import Coupled
 from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, tree_map
 
+FIXED_STEP_RTOL, FIXED_APART = 1e-4, 1e-1  # fixed steps are asked for no tolerance; methods of low order are apart by their own error
 GROWTH = 10.0
 REMEDY = "the dynamics contract or expand too fast for a reversible method; use gradient='checkpointed' or gradient='discrete'"
 
@@ -35,7 +36,9 @@ class Trust:
         self.way, self.stats, self.norm = way, stats, norm_over(way.parts)
         self.rtol, self.atol = (arguments.spread(solver.get(name, default), way) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
         self.rtol = np.maximum(self.rtol, FIXED_STEP_RTOL if fixed else 0.0)
-        self.largest = self.farthest = 0.0
+        self.refuse_apart = FIXED_APART if fixed else REFUSE_ABOVE
+        self.size = np.zeros(way.size, np.zeros(0, way.dtype).real.dtype)
+        self.farthest = 0.0
         self.worst = (0.0, "")
         self.begin()
 
@@ -45,14 +48,14 @@ class Trust:
         self.natural = 0.0
 
     def forward(self, method: Any, h: float, z1: np.ndarray, t1: float) -> None:
-        self.largest = max(self.largest, float(np.abs(z1).max(initial=0.0)))
+        self.size = np.maximum(self.size, np.abs(z1))
         if isinstance(method, Coupled):
             gap = parasitic = z1 - method.w1
         else:
             gap = method.error(h)
             self.recent = [*self.recent[-2:], gap]
             parasitic = (self.recent[2] - 2 * self.recent[1] + self.recent[0]) / 4 if len(self.recent) == 3 else np.zeros_like(gap)
-        self._judge(parasitic, z1, t1, "the two parts of the state are {:.3g} tolerances apart on the way forward")
+        self._judge(parasitic, z1, t1, "the two parts of the state were {:.3g} tolerances apart", self.refuse_apart)
         self.farthest = max(self.farthest, self.norm(gap))
 
     def backward(self, gap: Tree, z: Tree, t: float) -> None:
@@ -63,6 +66,9 @@ class Trust:
     def returned(self, found: list[Tree], z: Tree, t: float) -> None:
         for state in found:
             self._count(self._flat(state) - self._flat(z), z, t)
+
+    def given(self, *cotangents: Tree) -> None:
+        self.natural = max(self.natural, *(float(np.abs(self._flat(a)).max(initial=0.0)) for a in cotangents))
 
     def growth(self, a: Tree, b: Tree, t: float) -> None:
         a, b = self._flat(a), self._flat(b)
@@ -80,14 +86,14 @@ class Trust:
             warnings.warn(f"{found}: {REMEDY}.", ReconstructionWarning, stacklevel=_users_stacklevel())
 
     def _count(self, difference: np.ndarray, z: Tree, t: float) -> None:
-        ratio = self._judge(difference, self._flat(z), t, "the state came back {:.3g} tolerances away")
+        ratio = self._judge(difference, self._flat(z), t, "the state came back {:.3g} tolerances away", REFUSE_ABOVE)
         self.stats.reconstruction_error = float(np.fmax(self.stats.reconstruction_error, ratio))
 
-    def _judge(self, difference: np.ndarray, z: np.ndarray, t: float, what: str) -> float:
-        ratio = error_ratio(difference, z, z, self.rtol, self.atol, self.norm)
+    def _judge(self, difference: np.ndarray, z: np.ndarray, t: float, what: str, refuse_above: float) -> float:
+        ratio = error_ratio(difference, self.size, self.size, self.rtol, self.atol, self.norm)
         found = f"at t = {t:.6g} {what.format(ratio)}"
-        if not ratio <= WARN_ABOVE and not self.norm(difference) <= REFUSE_ABOVE * self.largest:
-            message = f"{found}, more than {REFUSE_ABOVE:.0%} of max |z|: {REMEDY}."
+        if not ratio <= WARN_ABOVE and not self.norm(difference) <= refuse_above * self.size.max(initial=0.0):
+            message = f"{found}, more than {refuse_above:.0%} of max |z|: {REMEDY}."
             raise ReconstructionError(message, t=t, h=0.0, z=self.way.unravel(z), stats=self.stats)
         self.worst = max(self.worst, (ratio, found))
         return ratio

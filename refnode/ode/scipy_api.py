@@ -40,8 +40,8 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     above the main one; jac is then packed, jac_packed[uband + i - j, j] = jac[i, j]. Another class receives all options.
 
     Returns a scipy.optimize.OptimizeResult, the public base of SciPy's own result: t (m,), y (n, m), sol (a scipy.integrate.OdeSolution, with
-    dense_output=True), t_events, y_events, nfev, njev, nlu (Radau and BDF do not count the calls of fun for
-    differences in nfev), status (0: done, 1: a terminal event, -1: failed), message, success.
+    dense_output=True), t_events, y_events, nfev (with Radau and BDF without the calls for differences), njev, nlu, status (0: done, 1: a terminal
+    event, -1: failed), message, success.
 
     Deviation: where SciPy never returns, this does: NaN from fun at t0, or max_steps trial steps, is status -1. A trial step that ends in NaN is
     tried again with a smaller one, as in SciPy, 500 times in one solve at most.
@@ -53,6 +53,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Sequence[float], y0: Any, method:
     Deviation: the time of an event is found to rounding errors of a short step as well, where SciPy stops at 9e-16 in units of t.
     Deviation: t_eval is answered for t0 = t1 (SciPy returns nothing), and with dense_output=True when an event ends the solve at the start of a
     step (SciPy raises ValueError).
+    Deviation: LSODA takes a matrix as jac, and a sparse one; and with vectorized=True differences are taken column by column.
     """
     from scipy.integrate import OdeSolution
     from scipy.optimize import OptimizeResult
@@ -201,7 +202,7 @@ def _steps(fun: Callable[..., Any], args: tuple[Any, ...], vectorized: bool, t0:
     if method not in METHODS:
         from refnode.ode.scipy_output import steps_of
 
-        return steps_of(method(lambda t, y: fun(t, y, *args), t0, y0, t1, vectorized=vectorized, **options), stats)
+        return steps_of(method(lambda t, y: fun(t, y, *args), t0, y0.copy(), t1, vectorized=vectorized, **options), stats)
     control, max_steps = scipy_arguments.control(method, abs(t1 - t0), y0.size, options)
     evaluate = _flat(fun, args, vectorized, y0, stats)
     if t0 == t1 or y0.size == 0:

@@ -1,7 +1,9 @@
-"""solve_ivp against scipy.integrate.solve_ivp: the same steps, evaluations and numbers, SciPy's own tests, and each deviation."""
+"""solve_ivp against scipy.integrate.solve_ivp: SciPy's own tests, the same steps and numbers with its explicit methods, each deviation, and what
+Radau, BDF, LSODA and solvers of the user's own need beside that."""
 
 import copy
 import importlib.util
+import itertools
 import json
 import math
 import os
@@ -18,14 +20,20 @@ import scipy.integrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import OptimizeResult
+from scipy.sparse import csc_array
 
 from refnode.ode.scipy_api import METHODS, solve_ivp
 from refnode.ode.tableaus import TABLEAUS
 
 ROOT = Path(__file__).parents[2]
 EPS = 2.0**-52
+EXPLICIT = [name for name in METHODS if METHODS[name] in TABLEAUS]
+EACH_EXPLICIT_METHOD = pytest.mark.parametrize("method", EXPLICIT)
 EACH_METHOD = pytest.mark.parametrize("method", METHODS)
-FAILING_FOR_A_REASON: dict[str, str] = {}  # SciPy's tests that refnode does not pass, and why
+FAILING_FOR_A_REASON = {  # SciPy's tests that refnode does not pass, and why
+    "test_integration": "At rtol 1e-3 from t = 5 back to 1 Radau may evaluate f 40 times; SciPy takes 36 in 4 steps, refnode 47: its controller lets "
+    "the third step grow more (it takes an error ratio before it for 0.01 at least, HW IV.8, where SciPy takes it as it is), and that is rejected.",
+}
 
 
 # SciPy's own tests
@@ -48,7 +56,7 @@ def test_scipys_own_tests(tmp_path):
     assert failing.keys() == FAILING_FOR_A_REASON.keys(), failing
     assert run.returncode == (1 if failing else 0), run.stdout
     for method in METHODS:  # and it was refnode that ran
-        assert sum(method in test["calls"] for test in report.values() if test["outcome"] == "passed") >= 10
+        assert sum(method in test["calls"] for test in report.values() if test["outcome"] == "passed") >= 9
 
 
 # The same numbers
@@ -89,7 +97,7 @@ def noise(method, f, reference, tolerance):
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 6), method=st.sampled_from(list(METHODS)), is_complex=st.booleans(),
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 6), method=st.sampled_from(EXPLICIT), is_complex=st.booleans(),
        tolerance=st.sampled_from([1e-3, 1e-5, 1e-7]), t1=st.sampled_from([-2.5, 0.7, 3.0]), observed=st.booleans(), by_component=st.booleans())
 def test_same_steps_as_scipy(seed, n, method, is_complex, tolerance, t1, observed, by_component):
     """While steps grow from a small first one the error ratios of DOP853 may be as small as 1e-8, and mostly rounding errors: then evaluations
@@ -120,7 +128,7 @@ def test_same_steps_as_scipy(seed, n, method, is_complex, tolerance, t1, observe
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32 - 1), method=st.sampled_from(list(METHODS)), backwards=st.booleans(), dense=st.booleans(),
+@given(seed=st.integers(0, 2**32 - 1), method=st.sampled_from(EXPLICIT), backwards=st.booleans(), dense=st.booleans(),
        flags=st.lists(st.tuples(st.sampled_from([None, False, True, 2, 3]), st.sampled_from([-1, 0, 1, 0.5])), min_size=1, max_size=3))
 def test_same_events_as_scipy(seed, method, backwards, dense, flags):
     """With first_step = max_step all steps have one length, and y = cos(w t + phase) crosses each level with a slope of 0.4 or more. What is left
@@ -153,7 +161,7 @@ def test_same_events_as_scipy(seed, method, backwards, dense, flags):
         np.testing.assert_allclose(found.sol(times), reference.sol(times), rtol=0, atol=1e-12)
 
 
-@EACH_METHOD
+@EACH_EXPLICIT_METHOD
 @pytest.mark.parametrize("terminal", [False, True, 2])
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("zero_at", [0.0, 0.25, 0.5, 1.0])
@@ -183,7 +191,7 @@ def test_the_first_of_two_terminal_events_in_a_step_ends_the_solve(sign, method)
     assert found.status == 1 and abs(found.t[-1] - sign * 0.15) < 4 * EPS
 
 
-@EACH_METHOD
+@EACH_EXPLICIT_METHOD
 def test_args_and_vectorized(method):
     f = lambda t, y, a, b: [a * y[1], -b * y[0]]
     event = lambda t, y, a, b: y[0] - a / 4
@@ -210,7 +218,7 @@ def test_the_result_is_scipys():
     np.testing.assert_array_equal(copy.deepcopy(found).sol(0.3), found.sol(0.3))
 
 
-@EACH_METHOD
+@EACH_EXPLICIT_METHOD
 @pytest.mark.parametrize("t_span", [(2.0, 2.0), (0.0, 5.0), (0.0, math.inf)])
 def test_nothing_to_solve(t_span, method):
     y0 = [3.0] if t_span == (2.0, 2.0) else []
@@ -254,6 +262,9 @@ WRONG = {  # what is wrong: the arguments, how SciPy's message begins
     "max_step": ({"max_step": 0}, ValueError, "`max_step` must be positive"),
     "atol shape": ({"atol": [1e-3, 1e-3]}, ValueError, "`atol` has wrong shape"),
     "atol negative": ({"atol": -1e-3}, ValueError, "`atol` must be positive."),
+    "min_step": ({"method": "LSODA", "min_step": -1.0}, ValueError, "`min_step` must be nonnegative"),
+    "complex Radau": ({"method": "Radau", "y0": [1j]}, ValueError, "`y0` is complex, but the chosen solver does not support"),
+    "complex LSODA": ({"method": "LSODA", "y0": [1j]}, ValueError, "`y0` is complex, but the chosen solver does not support"),
     "terminal negative": ({"events": with_terminal(-1)}, ValueError, "The `terminal` attribute of each event must be a boolean or positive integer."),
     "terminal 3.5": ({"events": with_terminal(3.5)}, ValueError, "The `terminal` attribute of each event must be a boolean or positive integer."),
 }
@@ -279,7 +290,8 @@ REFUSED = {  # what SciPy makes a number of, or never returns from
     "one for two": ({"fun": lambda t, y: [0.5], "y0": [1.0, 2.0]}, ValueError, re.escape("shape (2,), like y, not (1,)")),
     "StopIteration": ({"fun": lambda t, y: next(iter(()))}, RuntimeError, "raised StopIteration"),
     "event shape": ({"events": lambda t, y: np.ones(2)}, TypeError, "events.0. must return one real number"),
-    "Radau": ({"method": "Radau"}, ValueError, "RK23, RK45, DOP853, not 'Radau'"),
+    "lband": ({"method": "LSODA", "lband": 1}, ValueError, "`lband` must be a whole number from 0 to 0"),
+    "jac shape": ({"method": "Radau", "jac": lambda t, y: np.eye(2)}, ValueError, re.escape("jac must have shape (1, 1)")),
 }
 
 
@@ -373,10 +385,11 @@ def test_the_solution_does_not_share_y0():
     assert found.sol(0.0) == 2.0 and found.y[0, 0] == 2.0
 
 
-def test_fun_is_never_asked_beyond_the_end():
-    for t0, t1 in np.random.default_rng(5).uniform(-20, 20, size=(50, 2)):
+@EACH_METHOD
+def test_fun_is_never_asked_beyond_the_end(method):
+    for t0, t1 in np.random.default_rng(5).uniform(-20, 20, size=(20, 2)):
         seen = []
-        solve_ivp(lambda t, y: seen.append(t) or np.cos(3 * t) - y, (t0, t1), [0.4], method="DOP853", dense_output=True)
+        solve_ivp(lambda t, y: seen.append(t) or np.cos(3 * t) - y, (t0, t1), [0.4], method=method, dense_output=True)
         assert min(t0, t1) <= min(seen) and max(seen) <= max(t0, t1)
 
 
@@ -410,3 +423,187 @@ def test_scipys_classes_name_methods():
     for name in METHODS:
         np.testing.assert_array_equal(solve_ivp(decay, (0, 1), [1.0], method=getattr(scipy.integrate, name)).t,
                                       solve_ivp(decay, (0, 1), [1.0], method=name).t)
+
+
+# Radau, BDF, LSODA
+
+STIFF = ("Radau", "BDF", "LSODA")
+EACH_STIFF_METHOD = pytest.mark.parametrize("method", STIFF)
+N = 12
+CHAIN = N**2 * (np.eye(N, k=1) - 2 * np.eye(N) + np.eye(N, k=-1))  # heat on a line; eigenvalues down to -4 N^2
+HEAT = {"t_span": (0, 1), "y0": np.sin(np.linspace(0.1, 3, N)), "rtol": 1e-6, "atol": 1e-8, "dense_output": True}
+
+
+def heat(t, y):
+    return CHAIN @ y + math.cos(t)
+
+
+def packed(lower, upper):
+    """packed[upper + i - j, j] = CHAIN[i, j]"""
+    found = np.full((lower + upper + 1, N), np.nan)  # the corners are in no diagonal
+    for i, j in itertools.product(range(N), range(N)):
+        if -lower <= j - i <= upper:
+            found[upper + i - j, j] = CHAIN[i, j]
+    return found
+
+
+def exact_heat(t):
+    """Per eigenvector: c' = lam c + b cos t, solved by b (sin t - lam cos t) / (1 + lam^2) and the decay of the rest."""
+    lam, V = np.linalg.eigh(CHAIN)
+    b, c0 = V.T @ np.ones(N), V.T @ HEAT["y0"]
+    particular = lambda t: b * (math.sin(t) - lam * math.cos(t)) / (1 + lam * lam)
+    return V @ (particular(t) + np.exp(lam * t) * (c0 - particular(0)))
+
+
+@EACH_STIFF_METHOD
+def test_stiff_methods_against_a_closed_form(method):
+    """Errors of at most 1e-6 + 1e-8 a step; in a dissipative system they add up, at the worst: the bound is that for all steps."""
+    found, reference = (solver(heat, method=method, **HEAT) for solver in (solve_ivp, scipy.integrate.solve_ivp))
+    for t in (0.01, 0.3, 1.0):
+        np.testing.assert_allclose(found.sol(t), exact_heat(t), rtol=0, atol=len(found.t) * 1e-6)
+    assert found.njev > 0 and found.nlu > 0
+    assert found.nfev < 1.5 * reference.nfev  # and far from the 2000 of RK45, which is stable up to h = 3.3 / 576 only
+    assert found.message == reference.message and list(found) == list(reference)
+
+
+@EACH_STIFF_METHOD
+def test_all_forms_of_the_jacobian_do_the_same(method):
+    """They differ by the rounding errors of differences, sqrt(eps) of J, which Newton's method shrinks further."""
+    dense = solve_ivp(heat, method=method, jac=lambda t, y: CHAIN, **HEAT)
+    forms = {"constant": {"jac": CHAIN}, "sparse": {"jac": csc_array(CHAIN)}, "list": {"jac": CHAIN.tolist()},
+             "sparse function": {"jac": lambda t, y: csc_array(CHAIN)}, "differences": {}}
+    if method == "LSODA":
+        forms |= {"packed": {"jac": lambda t, y: packed(1, 1), "lband": 1, "uband": 1},
+                  "wide": {"jac": lambda t, y: packed(2, 3), "lband": 2, "uband": 3},
+                  "packed constant": {"jac": packed(1, 1), "lband": 1, "uband": 1}, "bands": {"lband": 1, "uband": 1}}
+    else:
+        forms |= {"sparsity": {"jac_sparsity": CHAIN != 0}, "both": {"jac": CHAIN, "jac_sparsity": np.eye(N)}}
+    for name, form in forms.items():
+        found = solve_ivp(heat, method=method, **form, **HEAT)
+        assert len(found.t) == len(dense.t), name
+        np.testing.assert_allclose(found.y, dense.y, rtol=0, atol=1e-8, err_msg=name)
+        assert (found.njev == 0) == ("constant" in name or name in ("sparse", "list", "both")), name
+
+
+def test_bands_save_evaluations():
+    """Three diagonals: differences of all columns in 3 evaluations and not in 12."""
+    full, bands = solve_ivp(heat, method="LSODA", **HEAT), solve_ivp(heat, method="LSODA", lband=1, uband=1, **HEAT)
+    assert full.njev == bands.njev and full.nfev - bands.nfev == 9 * full.njev
+    assert solve_ivp(lambda t, y: -1e3 * y, (0, 1), np.ones(3), method="LSODA", lband=0).success  # the other one is 0
+    with pytest.raises(ValueError, match=re.escape("`jac` must have shape (3, 12), one row for each diagonal, not (12, 12)")):
+        solve_ivp(heat, method="LSODA", lband=1, uband=1, jac=lambda t, y: CHAIN, **HEAT)
+
+
+@EACH_STIFF_METHOD
+def test_nfev_counts_as_in_scipy(method):
+    """Radau and BDF leave out the calls for differences; LSODA counts them."""
+    for solver in (solve_ivp, scipy.integrate.solve_ivp):
+        calls = []
+        found = solver(lambda t, y: calls.append(t) or heat(t, y), method=method, **HEAT)
+        uncounted = len(calls) - found.nfev
+        assert uncounted == 0 if method == "LSODA" else N * found.njev <= uncounted <= 2 * N * found.njev  # a column may be tried twice
+
+
+@EACH_STIFF_METHOD
+def test_args_reach_jac(method):
+    def fun(t, y, rate, goal):
+        return -rate * (y - goal)
+
+    def jac(t, y, rate, goal):
+        y[:] = 1e9  # has no effect
+        seen.append(t)
+        return [[-rate]]
+
+    seen: list[float] = []
+    found = solve_ivp(fun, (0, 10), [1.0], method=method, args=(1e4, 0.5), jac=jac)
+    assert seen and found.njev == len(seen)
+    np.testing.assert_allclose(found.y[:, -1], 0.5, rtol=1e-3)
+
+
+def test_bdf_is_complex():
+    """y' = i y on a circle of radius 1: 60 errors of 1e-6 at the most."""
+    for jac in (None, np.array([[1j]]), lambda t, y: csc_array([[1j]])):
+        found = solve_ivp(lambda t, y: 1j * y, (0, 2), [1 + 0j], method="BDF", rtol=1e-6, atol=1e-8, jac=jac)
+        assert found.y.dtype == complex and len(found.t) < 60
+        np.testing.assert_allclose(found.y[0, -1], np.exp(2j), rtol=0, atol=60 * 1e-6)
+
+
+def test_lsoda_needs_no_jacobian_where_nothing_is_stiff():
+    found = solve_ivp(lambda t, y: [y[1], -y[0]], (0, 20), [1.0, 0.0], method="LSODA")
+    assert found.success and (found.njev, found.nlu) == (0, 0)
+
+
+def test_min_step_of_lsoda():
+    """A jump of f by 2e4 at 0.5, where an error of 1e-6 + 1e-9 5e3 is allowed: steps across it are at most about 1e-9 long."""
+    f = lambda t, y: 1e4 * np.sign(t - 0.5)
+    how = {"method": "LSODA", "first_step": 0.01, "rtol": 1e-9}
+    free, bounded = (solve_ivp(f, (0, 1), [0.0], **how, min_step=min_step) for min_step in (0.0, 1e-3))
+    assert free.success and np.diff(free.t).min() < 1e-5
+    assert bounded.status == -1 and bounded.message.startswith("Required step size is less than") and 0.3 < bounded.t[-1] < 0.5
+    assert np.diff(bounded.t).min() > 1e-3 * (1 - 1e-9)
+
+
+# Solvers of the user's own
+
+class Euler(scipy.integrate.OdeSolver):
+    def __init__(self, fun, t0, y0, t_bound, vectorized, step=0.1, fails_at=math.inf, **rest):
+        super().__init__(fun, t0, y0, t_bound, vectorized, support_complex=True)
+        self.step_length, self.fails_at, self.rest = step, fails_at, rest
+
+    def _step_impl(self):
+        if self.t >= self.fails_at:
+            return False, "enough."
+        t1 = min(self.t + self.step_length, self.t_bound)
+        self.y_old = self.y.copy()
+        self.y += (t1 - self.t) * self.fun(self.t, self.y)  # in place, as a solver may
+        self.t = t1
+        return True, None
+
+    def _dense_output_impl(self):
+        return Line(self.t_old, self.t, self.y_old, self.y.copy())
+
+
+class Line(scipy.integrate.DenseOutput):
+    def __init__(self, t_old, t, y_old, y):
+        super().__init__(t_old, t)
+        self.y_old, self.y = y_old, y
+
+    def _call_impl(self, t):
+        if t.ndim == 0:
+            return self._call_impl(t[None])[:, 0]
+        return self.y_old[:, None] + (t - self.t_old) / (self.t - self.t_old) * (self.y - self.y_old)[:, None]
+
+
+class MyRK45(scipy.integrate.RK45):
+    pass
+
+
+@pytest.mark.parametrize("method", [Euler, MyRK45])
+@pytest.mark.parametrize("t_eval", [None, [0.05, 0.3, 0.75]])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_solver_of_the_users_own_is_run_as_it_is(method, t_eval, terminal):
+    event = lambda t, y, a: y[0] - 0.7
+    event.terminal = terminal
+    how = {"method": method, "t_eval": t_eval, "events": event, "dense_output": True, "args": (0.5,)}
+    reference, found = (solver(lambda t, y, a: -a * y, (0, 1), np.array([1.0, 2.0]), **how) for solver in (scipy.integrate.solve_ivp, solve_ivp))
+    assert (found.nfev, found.njev, found.nlu, found.status, found.message) == (reference.nfev, 0, 0, reference.status, reference.message)
+    if method is MyRK45:  # scipy.integrate does not copy the state, which Euler writes into
+        np.testing.assert_array_equal(found.y, reference.y)
+        np.testing.assert_allclose(found.t_events, reference.t_events, rtol=1e-14)
+    else:
+        exact = lambda t: 0.95 ** np.floor(np.round(t * 10, 9)) * (1 - 0.5 * (t - np.floor(np.round(t * 10, 9)) / 10))  # 10 steps, and lines between
+        np.testing.assert_allclose(found.y, np.outer([1, 2], exact(np.array(found.t))), rtol=1e-12)
+        assert all(isinstance(step, Line) for step in found.sol.interpolants)
+    np.testing.assert_array_equal(found.t, reference.t)
+    np.testing.assert_array_equal(found.sol.ts, reference.sol.ts)
+
+
+def test_options_and_failures_of_a_users_solver():
+    for solver in (scipy.integrate.solve_ivp, solve_ivp):
+        found = solver(decay, (0, 1), [1 + 1j], method=Euler, step=0.25, fails_at=0.5, vectorized=True)
+        assert (found.status, found.message, found.t.tolist()) == (-1, "enough.", [0, 0.25, 0.5])
+        assert found.y.dtype == complex and found.nfev == 2
+    found = solve_ivp(decay, (3, 3), [1.0], method=Euler, dense_output=True)
+    assert found.t.tolist() == [3, 3] and found.sol(3.0) == 1
+    with pytest.raises(ValueError, match="or a class that derives from"):
+        solve_ivp(decay, (0, 1), [1.0], method=Line)

@@ -1,0 +1,108 @@
+"""`refnode doctor`: every gradient method on a user's own dynamics, and which of them to use."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refnode.gradients.report import gradient_report
+from refnode.gradients.select import GRADIENTS
+
+
+def run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="refnode doctor", description="Compares all gradient methods on your own dynamics, and recommends one.",
+        epilog="z0, ts, theta and loss are taken from the same module, where it has these names.")
+    parser.add_argument("dynamics", metavar="MODULE:f", help="mymodel:f, or path/to/mymodel.py:f; it is called as f(z, t, theta)")
+    parser.add_argument("--z0", metavar="NAME", help="the initial state: a name in the module, or numbers such as 1,0.5")
+    parser.add_argument("--ts", metavar="NAME", help="the observation times: a name, numbers, or start:end:count")
+    parser.add_argument("--theta", metavar="NAME", help="the parameters: a name, or numbers")
+    parser.add_argument("--loss", metavar="NAME", help="a function of the observations; the sum of squares if there is none")
+    parser.add_argument("--method", default="dopri5", help="the solver (dopri5)")
+    parser.add_argument("--rtol", type=float, default=1e-6)
+    parser.add_argument("--atol", type=float, default=1e-8)
+    parser.add_argument("--memory", type=float, default=1024.0, metavar="MB", help="what a gradient may take (1024)")
+    parser.add_argument("--gradients", metavar="NAMES", help=f"only these, with commas between: {','.join(GRADIENTS)}")
+    parser.add_argument("--output", metavar="FILE.png", help="draw the comparison")
+    options = parser.parse_args(argv)
+    try:
+        module, f = _load(options.dynamics)
+        z0 = _value(module, "z0", options.z0)
+        ts = _value(module, "ts", options.ts)
+        theta = _value(module, "theta", options.theta, ())
+        loss = _value(module, "loss", options.loss, None)
+        gradients = options.gradients.split(",") if options.gradients else None
+        print("one gradient after the other; this may take a minute ...", file=sys.stderr)
+        report = gradient_report(f, z0, np.atleast_1d(ts), theta, loss=loss, gradients=gradients, memory=options.memory * 2**20, method=options.method,
+                                 rtol=options.rtol, atol=options.atol)
+    except _Wrong as error:
+        parser.error(str(error))
+    except (TypeError, ValueError) as error:
+        print(f"refnode doctor: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    if options.output:
+        from refnode.plots import draw_gradient_report
+        try:
+            draw_gradient_report(report, options.output)
+        except ModuleNotFoundError as error:
+            print(f'refnode doctor --output needs the package {error.name}; install it with: pip install -e ".[plots]"', file=sys.stderr)
+            return 2
+        print(f"\ndrawn: {options.output}")
+    return 0
+
+
+class _Wrong(Exception):
+    """A wrong option, in one sentence."""
+
+
+def _load(place: str) -> tuple[Any, Any]:
+    name, _, function = place.rpartition(":")
+    if not name or not function:
+        raise _Wrong(f"{place!r} does not name dynamics; write module:f or path/to/file.py:f.")
+    try:
+        if name.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, "")
+            module = importlib.import_module(name)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise _Wrong(f"{name} cannot be imported ({error}); start refnode doctor in its folder, or give its path.") from None
+    if not callable(getattr(module, function, None)):
+        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise _Wrong(f"{name} has no function {function!r}; it has {', '.join(names) or 'none'}.")
+    return module, getattr(module, function)
+
+
+_REQUIRED = object()
+
+
+def _value(module: Any, what: str, given: str | None, default: Any = _REQUIRED) -> Any:
+    """What --z0 (and so on) names: an attribute of the module, numbers, or start:end:count."""
+    if given is None:
+        value = getattr(module, what, default)
+        if value is _REQUIRED:
+            raise _Wrong(f"the module has no {what}; define it there, or give --{what}.")
+        return value
+    if given.isidentifier():
+        if not hasattr(module, given):
+            raise _Wrong(f"--{what} {given}: the module has no such name.")
+        return getattr(module, given)
+    try:
+        if given.count(":") == 2:
+            start, end, count = given.split(":")
+            return np.linspace(float(start), float(end), int(count))
+        numbers = [float(x) for x in given.split(",")]
+    except ValueError:
+        raise _Wrong(f"--{what} {given}: give a name, numbers such as 1,0.5, or start:end:count.") from None
+    return np.array(numbers) if len(numbers) > 1 else np.float64(numbers[0])
