@@ -23,6 +23,7 @@ from refnode.errors import (
 from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.events import odeint_event
+from refnode.gradients.report import GradientReport, gradient_report
 from refnode.gradients.select import ODESolve, odeint, solve
 from refnode.ode.events import Event
 from refnode.ode.independent import RowsSolution
@@ -33,8 +34,8 @@ from refnode.ode.stepper import Stepper
 from refnode.version import __version__
 
 __all__ = [
-    "DynamicsReport", "Event", "EventError", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve", "ReconstructionError",
-    "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "Stepper", "TraceError",
-    "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "hvp",
+    "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
+    "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "Stepper", "TraceError",
+    "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "gradient_report", "hvp",
     "interpolate", "jacobian", "jvp", "odeint", "odeint_event", "pullback", "solve", "solve_ivp", "value_and_grad",
 ]

@@ -69,10 +69,10 @@ class BackwardSolver:
         unit = max((float(np.abs(plain(g)).max(initial=0.0)) for g in leaves(dLdzs)), default=0.0) or 1.0
         rtol, atol = (settings.get(f"backward_{name}", forward.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
         fixed = forward.get("steps") is not None or forward.get("step_size") is not None
-        self.remedy = FIXED_STEP_REMEDY if fixed else REMEDY
+        self.remedy, self.state = FIXED_STEP_REMEDY if fixed else REMEDY, "the augmented state (z, a, dL/dtheta)"
         self.rtol = np.maximum(self.rtol, max(_smallest(rtol), FIXED_STEP_RTOL if fixed else 0.0))  # z cannot come back closer than asked for
         norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
-        self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step")} | {
+        self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step", "jac", "jac_sparsity")} | {
             "method": settings.get("backward_method", forward.get("method", "dopri5")),
             "rtol": _smallest(rtol),
             "atol": (forward.get("atol", 1e-8), tree_map(lambda x: x * unit, atol), _smallest(atol) * unit),
@@ -92,8 +92,8 @@ class BackwardSolver:
             yield {**self.keywords, "first_step": self.stats.backward.next_h, "stats": Stats(self.stats.backward, self.stats.backward)}
         except SolverError as error:
             self.stats.backward.nvjp += self.stats.backward.nfe - before
-            error.add_note(f"This happened in the adjoint's backward solve from ts[{i}] = {plain(self.times[i]):.6g} to ts[{i - 1}] = "
-                           f"{plain(self.times[i - 1]):.6g}; t, h, z and partial are those of the augmented state (z, a, dL/dtheta). "
+            error.add_note(f"This happened in the backward solve from ts[{i}] = {plain(self.times[i]):.6g} to ts[{i - 1}] = "
+                           f"{plain(self.times[i - 1]):.6g}; t, h, z and partial are those of {self.state}. "
                            f"If the forward solve was easy, {self.remedy}.")
             raise
         self.stats.backward.nvjp += self.stats.backward.nfe - before

@@ -1,7 +1,7 @@
 """Which states to keep when a chain of steps is to be reversed from few of them, so that the fewest steps are taken again.
 
-With s states in memory, the first one among them, and each step taken again at most r times, C(s + r, s) steps can be reversed. To reverse l steps,
-advance by `split`, keep that state, reverse the rest with s - 1 states, and then the first part with s.
+With s states in memory, the first one among them, and each step taken again at most r times, C(s + r, s) steps can be reversed. To do it, advance by
+`split`, keep that state, reverse the steps behind it with s - 1 states, and then those before it with s.
 Source: Griewank and Walther 2000 (ACM TOMS 26, algorithm 799, revolve)
 """
 
@@ -13,39 +13,39 @@ from math import comb
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def steps_again(l: int, s: int) -> int:  # noqa: E741 (the paper's letter)
-    """The fewest steps that must be taken again: r l - C(s + r, r - 1), for the smallest r with C(s + r, s) >= l. s >= 1.
+def steps_again(length: int, s: int) -> int:
+    """The fewest steps that must be taken again: r length - C(s + r, r - 1), for the smallest r with C(s + r, s) >= length. s >= 1.
 
-    A step whose state is at hand is taken again for its stages, except for the last one: a chain of l <= s steps costs l - 1.
+    A step whose state is at hand is taken again for its stages, except for the last one: a chain of length <= s steps costs length - 1.
     """
-    r = repetitions(l, s)
-    return r * l - comb(s + r, r - 1) if r else 0
+    r = repetitions(length, s)
+    return r * length - comb(s + r, r - 1) if r else 0
 
 
-def repetitions(l: int, s: int) -> int:  # noqa: E741
-    """The smallest r with C(s + r, s) >= l."""
+def repetitions(length: int, s: int) -> int:
+    """The smallest r with C(s + r, s) >= length."""
     r = 0
-    while comb(s + r, s) < l:
+    while comb(s + r, s) < length:
         r += 1
     return r
 
 
-def split(l: int, s: int) -> int:  # noqa: E741
-    """How far to advance into l steps before the next state is kept, of s states in all; l - 1 (the last step is next) if s = 1. l >= 2.
+def split(length: int, s: int) -> int:
+    """How far to advance before the next state is kept, of s states in all; to the last step, if s = 1. length >= 2.
 
-    Optimal is every m with C(s + r - 2, s) <= m <= C(s + r - 1, s) and the same for l - m with s - 1: this is the smallest.
+    Optimal is every m with C(s + r - 2, s) <= m <= C(s + r - 1, s) and the same for length - m with s - 1: this is the smallest.
     """
     if s == 1:
-        return l - 1
-    r = repetitions(l, s)
-    return max(1, comb(s + r - 2, s), l - comb(s + r - 1, s - 1))
+        return length - 1
+    r = repetitions(length, s)
+    return max(1, comb(s + r - 2, s), length - comb(s + r - 1, s - 1))
 
 
-def placed(l: int, s: int) -> list[int]:  # noqa: E741
-    """The states that are kept on the way forward through l steps, the first among them."""
+def placed(length: int, s: int) -> list[int]:
+    """The states that are kept on the way forward through length steps, the first among them."""
     kept = [0]
-    while len(kept) < s and l - kept[-1] > 1:
-        kept.append(kept[-1] + split(l - kept[-1], s - len(kept) + 1))
+    while len(kept) < s and length - kept[-1] > 1:
+        kept.append(kept[-1] + split(length - kept[-1], s - len(kept) + 1))
     return kept
 
 

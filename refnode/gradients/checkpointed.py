@@ -81,7 +81,7 @@ class Checkpoints:
             del kept[place]
         elif self.planned is not None and n not in self.planned:
             return
-        kept.append((n, step.z1, first_stage(step)))
+        kept.append((n, step.z1, first_stage(self.recording, n, step)))
 
     def backwards(self, stats: SolveStats) -> Iterator[RungeKuttaStep]:
         kept, last = self.kept or [(0, self.z0, None)], self.last
@@ -122,7 +122,7 @@ class Again:
         for m in range(n, end):
             step = self.step(m, z, k)
             z, k = step.z1, None
-        return z, first_stage(step)
+        return z, first_stage(self.recording, end, step)
 
     def step(self, n: int, z: np.ndarray, k: np.ndarray | None) -> RungeKuttaStep:
         """Step n from z; k: its first stage, where that is not f at z."""
@@ -145,12 +145,11 @@ class Again:
         return RungeKuttaStep(t, t1, z, z1, self.K, recording.method, f)
 
 
-def first_stage(step: RungeKuttaStep) -> np.ndarray | None:
-    """The stage that the next step shares, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, whose last bit may not be z1's.
-
-    None: it is f at z1.
-    """
-    method, last = step.method, len(step.method.b) - 1
-    if not method.fsal or np.array_equal(step.z + np.array(step.t1 - step.t, method.b.dtype) * method.A[last].dot(step.K[:last]), step.z1):
+def first_stage(recording: Recording, n: int, before: RungeKuttaStep) -> np.ndarray | None:
+    """The stage that step n shares with the one before, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, which may differ from z1
+    by a rounding error. None: it is f at z1."""
+    method, last = recording.method, len(recording.method.b) - 1
+    h = np.array(before.t1 - before.t, method.b.dtype)
+    if not recording.shares(n) or np.array_equal(before.z + h * method.A[last].dot(before.K[:last]), before.z1):
         return None
-    return step.K[last].copy()
+    return before.K[last].copy()

@@ -40,7 +40,7 @@ def knots_cotangent(evaluate: Callable[..., Tree], f: Callable[..., Any], z: Tre
     """
     change = zeros_like(theta)
     tau, behind = float(plain(times[i])), [float(plain(t)) for t in times[i + 1:]]
-    if tau in behind or all(t == tau for t in behind):  # of several observations at one time the last; and at the end nothing is behind
+    if tau in behind or not behind or tau == float(plain(times[0])):  # of several observations at one time the last; and the ends do not count
         return change
     ulp = np.float64(math.copysign(math.ulp(tau), behind[-1] - tau))
     for number, u in enumerate(inputs_in(theta)):

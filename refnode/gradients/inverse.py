@@ -57,7 +57,7 @@ class CoupledBack:
         w = w1 + psi_{-h}(z1, t1),                  z = w + (z1 - w - psi_h(w, t)) / lam
         a1 += (d psi_{-h} / dz1)^T (-b1),            b = b1 + (1 - lam) a1 + (d psi_h / dw)^T a1,   a = lam a1
 
-    An observation is w + h sum_i b_i(x) k_i + (1 - (1 - lam) x) (z - w). Source: paper.md E7, E1; McCallum, Foster 2024 (arXiv 2410.11648)
+    An observation is w + h sum_i b_i(x) k_i + (1 - (1 - lam) x) (z - w). Source: E7, E1; McCallum, Foster 2024 (arXiv 2410.11648)
     """
 
     def __init__(self, method: Coupled, f: Linearised, state: tuple[Tree, Tree], cotangent: tuple[Tree, Tree]):
@@ -121,7 +121,7 @@ class AlfBack:
         z' = z1 - (h/2) v1,   u = f(z', t + h/2),   v = 2 u - v1,   z = z' - (h/2) v
         b1 += (h/2) a1,       a = a1 + (df/dz)^T 2 b1,              b = -b1 + (h/2) a
 
-    An observation is z + x h v + x^2 (z1 - z - h v). Source: paper.md E5
+    An observation is z + x h v + x^2 (z1 - z - h v). Source: E5
     """
 
     def __init__(self, method: Alf, f: Linearised, state: tuple[Tree, Tree], cotangent: tuple[Tree, Tree]):
@@ -157,19 +157,19 @@ class HeunBack:
         w = 2 z1 - w1 - h k1,   k = f(w, t),   z = z1 - (h/2) (k + k1)
         c1 += (h/2) a1,   b1 += (df/dz(w1))^T c1;    a = a1 + 2 b1,   b = -b1,   c = (h/2) a1 + h b1
 
-    An observation is z + x h k + x^2 (z1 - z - h k). Source: paper.md E6
+    An observation is z + x h k + x^2 (z1 - z - h k). Source: E6
     """
 
     def __init__(self, method: ReversibleHeun, f: Linearised, state: tuple[Tree, Tree, Tree], cotangent: tuple[Tree, Tree, Tree]):
-        self.f, self.carry, self.k1 = f, None, state[2]
+        self.f, self.carry = f, None
         (self.z, self.w, self.k), (self.a, self.b, self.c) = state, cotangent
 
     def back(self, t: float, t1: float, seen: Seen) -> None:
-        h, self.k1, X, G = t1 - t, self.k, [x for x, _ in seen], [g for _, g in seen]
+        h, k1, X, G = t1 - t, self.k, [x for x, _ in seen], [g for _, g in seen]
         carry1 = self.carry or self.f(self.w, t1)[1]
-        self.w = combination([2, -1, -h], [self.z, self.w, self.k1])
+        self.w = combination([2, -1, -h], [self.z, self.w, k1])
         self.k, self.carry = self.f(self.w, t)
-        self.z = combination([1, -h / 2, -h / 2], [self.z, self.k, self.k1])
+        self.z = combination([1, -h / 2, -h / 2], [self.z, self.k, k1])
         a1 = combination([1, *(x * x for x in X)], [self.a, *G])
         b1 = add(self.b, carry1(combination([1, h / 2], [self.c, a1])))
         self.a = combination([1, 2, *(1 - x * x for x in X)], [a1, b1, *G])
@@ -182,7 +182,7 @@ class HeunBack:
         return combination([1, 1, 1], [self.a, self.b, self.carry(self.c)])
 
     def gap(self, h: float) -> Tree:
-        return combination([h / 2, -h / 2], [self.k1, self.k])
+        return combination([1, -1], [self.z, self.w])
 
     def found(self) -> list[Tree]:
         return [self.z, self.w]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
-import tracemalloc
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -162,7 +160,9 @@ def _measure(name: str, gradient: Callable[..., Any], exact: Any, rtol: float, s
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if seconds < QUICK:
-                seconds = statistics.median(_timed(lambda: gradient(name, **solver)) for _ in range(3))
+                seconds = float(np.median([_timed(lambda: gradient(name, **solver)) for _ in range(3)]))
+            import tracemalloc  # here, because it is slow to import
+
             tracemalloc.start()
             gradient(name, **solver)
             peak = tracemalloc.get_traced_memory()[1]

@@ -37,7 +37,25 @@ DAMPING = 10.0
 
 
 def odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, damping: float = DAMPING, **solver: Any) -> Tree:
-    """zs[i] = z(ts[i]), by steps that can be taken back. DOCSTRING"""
+    """zs[i] = z(ts[i]) by steps that can be taken back; differentiable in z0, ts and theta, and again (all steps are in memory then).
+
+    The gradient is that of the computed map at fixed step ends (E1). Going back, each step's start is found from its end, and f is evaluated as
+    often as on the way forward. Memory does not grow with the number of steps, but for 8 bytes each.
+    method: an explicit Runge-Kutta method, coupled, which is another scheme than the plain method: twice its evaluations, the same order, other numbers
+    within the tolerance. The error test sees twice the estimate of the first half of each step. Or alf, reversible_heun.
+    damping: lam of the coupling is e^{-damping |h| / T} for a solve over the time T, so that the parasitic solution is damped by e^{-damping} over the
+    whole, and rounding errors grow by e^{damping} on the way back. Measured with dopri5 on the 20 closed-form problems, both directions, at rtol 1e-4,
+    1e-7, 1e-10: with 10 all errors are at most 0.7 of what the conformance suite allows; z' = -6 (z - sin t) + cos t over 1.2 is 49 times that with 0,
+    and 490 times, run backwards, with 20. A constant lam does not do both: with 0.99 that problem is 28 times over, and an oscillation of 4,458 steps
+    does not come back, with 0.999 it does, and the problem is 44 times over; with damping = 10 both are right.
+
+    What it is not for: where f contracts like e^{-c t}, the parasitic solution grows like e^{c t}. On z' = c (sin t - z) over T = 10 at rtol = atol =
+    1e-6 it is right for c up to 1.5 (2.5 tolerances off, at the worst), warns or refuses at 2, and refuses from 3 on; c = 50 is refused at t = 0.2. With
+    jump_ts every 0.05, where the pair begins anew (and is stored), c = 50 is within 2 tolerances. `Trust` tells what is looked at.
+    Nothing is solved backwards: the keywords backward_* are refused. Raises ReconstructionError, warns with ReconstructionWarning, forward and back.
+    Source: E5, E6, E7; McCallum, Foster 2024 (arXiv 2410.11648); Zhuang et al. 2021 (arXiv 2102.04668); Kidger et al. 2021 (arXiv 2105.13493)
+    Deviation: lam depends on h (see `Coupled`). The time gradients are those of the equation, as in every method, and not of the discrete map.
+    """
     for name in OWN:
         if solver.pop(name, None) is not None:
             raise ValueError(f"gradient='reversible' takes the forward steps back and has no {name}; leave it out.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, Literal, overload
@@ -10,8 +11,6 @@ import numpy as np
 
 from refnode.autodiff.trace import Traced
 from refnode.errors import TraceError
-from refnode.gradients import adjoint, checkpointed, discrete, interpolating, quadrature, reversible
-from refnode.gradients import forward as sensitivities
 from refnode.gradients.algebra import last
 from refnode.gradients.backward import OWN
 from refnode.gradients.jacobians import with_jacobian
@@ -20,9 +19,7 @@ from refnode.ode.independent import RowsSolution, add_rows, solve_rows
 from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
 
-GRADIENTS: dict[str, Callable[..., Tree]] = {"adjoint": adjoint.odeint, "discrete": discrete.odeint, "checkpointed": checkpointed.odeint,
-                                             "interpolating": interpolating.odeint, "quadrature": quadrature.odeint,
-                                             "forward": sensitivities.odeint, "reversible": reversible.odeint}
+GRADIENTS = ("adjoint", "discrete", "checkpointed", "interpolating", "quadrature", "forward", "reversible")  # each a file beside this one
 OF_ONE = {"checkpointed": ("checkpoints",), "reversible": ("damping",)}  # keywords of one method
 
 
@@ -38,10 +35,18 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
     be in theta, not in a closure. z0: a tree of arrays, a number or a list of numbers. ts: (n,) times, increasing or decreasing.
     Returns a tree like z0 whose leaves have one axis more in front, of length n.
 
-    gradient: "adjoint", the paper's: constant memory per interval, z is solved backwards (see `refnode.gradients.adjoint`).
-    Solver: method="dopri5", rtol=1e-6, atol=1e-8, first_step, min_step, max_step, max_steps, steps or step_size, norm: see `solve`.
-    Backward solve: backward_method, backward_rtol, backward_atol (in units of max |dL/dz(t_i)|), backward_norm ("rms", "max" or "seminorm");
-    each defaults to the forward value. stats: a `Stats` that is filled.
+    gradient, each in a file of its name:
+        "adjoint"        the paper's: z, a and dL/dtheta are solved backwards; memory for the observations alone; z may not find its way back
+        "discrete"       the exact derivative of the steps that were taken; memory for all of them
+        "checkpointed"   the same bits from n stored states (checkpoints=n or "auto"), with steps taken again
+        "interpolating"  a and dL/dtheta backwards, z from the forward solve's interpolant
+        "quadrature"     a alone backwards, dL/dtheta by Gauss-Legendre quadrature; for implicit methods and for many parameters
+        "forward"        sensitivities solved along with z; for few parameters
+        "reversible"     the exact derivative of steps that can be taken back (alf, reversible_heun, coupled Runge-Kutta methods); memory as the first
+    `gradient_report` compares them on your problem. dL/dt_i is by definition dL/dz(t_i)^T f, in each of them.
+    Solver: method="dopri5", rtol=1e-6, atol=1e-8, first_step, min_step, max_step, max_steps, steps or step_size, norm, controller, jump_ts,
+    jac: see `solve`. Backward solve: backward_method, backward_rtol, backward_atol (in units of max |dL/dz(t_i)|), backward_norm ("rms", "max" or
+    "seminorm"); each defaults to the forward value. stats: a `Stats` that is filled.
     Raises ValueError, TypeError and TraceError for wrong arguments, `SolverError` (with the part that is right) for a failed solve.
     Paper: eq. (2), Figure 2. Statement: S3, S13, S21
     """
@@ -50,7 +55,7 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
     if gradient not in GRADIENTS:
         raise ValueError(f"there is no gradient method {gradient!r}; the methods are {', '.join(GRADIENTS)}.")
     check_keywords(solver, (*FORWARD, *OWN, "gradient", "stats", *OF_ONE.get(gradient, ())))
-    return GRADIENTS[gradient](f, z0, ts, theta, **solver)
+    return importlib.import_module(f"refnode.gradients.{gradient}").odeint(f, z0, ts, theta, **solver)
 
 
 def ODESolve(z0: Tree, f: Callable[..., Any], t0: Any, t1: Any, theta: Tree = (), **keywords: Any) -> Tree:
@@ -71,7 +76,8 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, indepen
           **solver: Any) -> Solution | RowsSolution:
     """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True.
 
-    Not differentiable: see `odeint`. Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or jac_sparsity is given;
+    Not differentiable: see `odeint`. Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or
+    jac_sparsity is given;
     jac="differences" takes differences. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
     independent: the first axis of z0 is a batch whose rows do not influence each other: each has steps, times, statistics and failures of its own
     (see `solve_rows`, which tells the keywords that it has, and `RowsSolution`, which comes back).

@@ -13,12 +13,13 @@ from refnode.gradients.backward import REFUSE_ABOVE, WARN_ABOVE, _users_stacklev
 from refnode.ode import arguments
 from refnode.ode.control import error_ratio, norm_over
 from refnode.ode.coupled import Coupled
+from refnode.ode.reversible import Alf
 from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, tree_map
 
 FIXED_STEP_RTOL, FIXED_APART = 1e-4, 1e-1  # fixed steps are asked for no tolerance; methods of low order are apart by their own error
 GROWTH = 10.0
-REMEDY = "the dynamics contract or expand too fast for a reversible method; use gradient='checkpointed' or gradient='discrete'"
+REMEDY = "the dynamics contract or expand too fast for a reversible method: use gradient='discrete' or 'checkpointed', or give jump_ts, at which it begins anew"
 
 
 class Trust:
@@ -49,10 +50,8 @@ class Trust:
 
     def forward(self, method: Any, h: float, z1: np.ndarray, t1: float) -> None:
         self.size = np.maximum(self.size, np.abs(z1))
-        if isinstance(method, Coupled):
-            gap = parasitic = z1 - method.w1
-        else:
-            gap = method.error(h)
+        gap = parasitic = method.error(h) if isinstance(method, Alf) else z1 - method.w1
+        if not isinstance(method, Coupled):
             self.recent = [*self.recent[-2:], gap]
             parasitic = (self.recent[2] - 2 * self.recent[1] + self.recent[0]) / 4 if len(self.recent) == 3 else np.zeros_like(gap)
         self._judge(parasitic, z1, t1, "the two parts of the state were {:.3g} tolerances apart", self.refuse_apart)

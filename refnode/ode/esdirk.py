@@ -42,7 +42,9 @@ class Esdirk(ImplicitMethod):
         self.K[0] = self.K[-1]
 
     def slope(self, f: Evaluate, z: np.ndarray, t: float) -> np.ndarray:
-        """Evaluated anew: differences are smaller than the error that Newton's method left in K."""
+        """Evaluated anew, where differences are taken: they are smaller than the error that Newton's method left in K."""
+        if not self.jac.memory:
+            return self.K[0]
         slope = np.empty_like(z)
         f(z, t, slope)
         return slope
@@ -66,7 +68,7 @@ class Esdirk(ImplicitMethod):
                 return solve(slope - x * w)
 
             w = self.predictor[i].dot(K[:i]) / x
-            iterations, rate = self.solve_for(increment, w, size)
+            iterations, rate = self.solve_for(increment, w, z, size)
             self.iterations, self.rate = max(self.iterations, iterations), max(self.rate, rate)
             K[i] = x * w
         return base + w, h * self.e.dot(K)

@@ -37,9 +37,10 @@ class NotSolved(Exception):
         self.ratio = ratio
 
 
-def newton(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float], tolerance: float) -> tuple[int, float]:
+def newton(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float], tolerance: float, roundoff: float) -> tuple[int, float]:
     """x <- x + increment(x) until the remaining error, rate / (1 - rate) |increment|, is below the tolerance. Returns (iterations, rate).
 
+    Increments below roundoff are rounding errors, whose rate says nothing: they end it, too.
     Given up as soon as that would not be reached in time, at the rate seen. x is changed in place. HW: IV.8 (8.10), (8.11)
     """
     before = rate = 0.0
@@ -53,7 +54,7 @@ def newton(increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], flo
             if rate >= 1 or rate ** (NEWTON_ITERATIONS - m) / (1 - rate) * norm > tolerance:
                 break
         x += dx
-        if norm == 0 or (m and rate / (1 - rate) * norm < tolerance):
+        if norm <= roundoff or (m and rate / (1 - rate) * norm < tolerance):
             return m + 1, rate
         before = norm
     raise NotSolved(math.inf)
@@ -189,8 +190,10 @@ class ImplicitMethod:
         norm, scale = self.control.norm, self.control.atol + self.control.rtol * np.abs(z)
         return lambda dx: norm(dx / scale) if dx.ndim == 1 else math.sqrt(sum(norm(row / scale) ** 2 for row in dx) / len(dx))
 
-    def solve_for(self, increment: Increment, x: np.ndarray, size: Callable[[np.ndarray], float]) -> tuple[int, float]:
-        return newton_to_roundoff(increment, x, size, self.eps) if self.control is None else newton(increment, x, size, self.tolerance)
+    def solve_for(self, increment: Increment, x: np.ndarray, z: np.ndarray, size: Callable[[np.ndarray], float]) -> tuple[int, float]:
+        if self.control is None:
+            return newton_to_roundoff(increment, x, size, self.eps)
+        return newton(increment, x, size, self.tolerance, 10 * self.eps * size(z))
 
     def progress(self) -> dict[str, Any]:
         """J and the size that the factors belong to: they are found again."""

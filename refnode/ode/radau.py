@@ -113,7 +113,7 @@ class Radau5(ImplicitMethod):
             return dW
 
         W = np.zeros_like(F) if self.last is None or self.control is None else self.T_inverse.dot(self.last(np.array(times)) - z)
-        self.iterations, self.rate = self.solve_for(increment, W, self.size(z, h, self.f0))
+        self.iterations, self.rate = self.solve_for(increment, W, z, self.size(z, h, self.f0))
         self.Z = self.T.dot(W)
         return z + self.Z[2], solve(self.f0 + self.e.dot(self.Z) / h)
 

@@ -89,6 +89,8 @@ class Solution:
         flat = times.reshape(-1)
         sign = 1.0 if self.t_steps[-1] > self.t_steps[0] else -1.0
         inside = np.searchsorted(sign * self.t_steps[1:], sign * flat)  # the first step that ends at t or later
+        if flat.size == 1:
+            return self._way.unstack(self._steps[inside[0]](flat), times.shape)
         rows = np.empty((flat.size, self._way.size), self._way.dtype)
         for i in np.unique(inside):
             rows[inside == i] = self._steps[i](flat[inside == i])

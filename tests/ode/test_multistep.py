@@ -477,6 +477,22 @@ def test_resumed_to_the_same_bits(method, setting):
             next(first)
 
 
+def test_resumed_with_the_steps_of_differences():
+    """What the differences for J have learnt is a part of the state: J is asked for again behind the place."""
+    new = lambda: steps_of(BdfSteps, van_der_pol, [2.0, 0.0], 0.0, 900.0, rtol=1e-3)
+    whole, first = new(), new()
+    steps = taken(whole)
+    for i in range(len(steps)):
+        if i % 20 == 0:
+            saved = {name: np.array(value) for name, value in first.progress().items()}
+            later = new()
+            later.resume(saved)
+            same(taken(later), steps[i:])
+            assert later.stats == whole.stats
+        with quiet():
+            next(first)
+
+
 @METHODS
 @pytest.mark.parametrize("sign", [1, -1])
 def test_jumps(method, sign):
@@ -618,6 +634,16 @@ def test_any_evaluation_may_be_nan(method):
         assert np.all(np.isfinite([step(np.array([step.t + 0.3 * (step.t1 - step.t)])) for step in steps]))
         rejected += any(math.isnan(ratio) for _, _, ratio, _, _ in ours.attempts)
     assert rejected >= 30
+
+
+@METHODS
+def test_nan_again_and_again(method):
+    """Steps between that are accepted do not keep a solve alive for ever."""
+    calls = []
+    f = lambda z, t: calls.append(t) or z * (math.nan if len(calls) % 13 == 0 else -1.0)
+    with pytest.raises(Failure) as caught:
+        taken(steps_of(method, f, [1.0], 0.0, 1e6, max_step=1e-2))
+    assert caught.value.kind is NonFiniteDynamics and "501 trial steps" in caught.value.message and len(calls) <= 10_000
 
 
 def test_newton_that_never_converges():

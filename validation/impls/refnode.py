@@ -1,4 +1,4 @@
-"""refnode, dopri5, adjoint gradients: implementation number one under test. The only module of the suite that imports refnode."""
+"""refnode, dopri5, in every gradient mode: implementation number one under test. The only module of the suite that imports refnode."""
 
 from __future__ import annotations
 
@@ -44,4 +44,39 @@ class Adjoint:
         return {"d2L/dz0": dz0, "d2L/dtheta": dtheta}
 
 
-ADAPTERS = [Adjoint]
+class Discrete(Adjoint):
+    """The exact derivative of the steps."""
+
+    name = "refnode.discrete"
+    capabilities = Adjoint.capabilities
+    mode = "direct"
+    gradient = "discrete"
+
+
+class Checkpointed(Discrete):
+    name = "refnode.checkpointed"
+    gradient = "checkpointed"
+
+
+class Interpolating(Discrete):
+    name = "refnode.interpolating"
+    capabilities = Discrete.capabilities - {"grad:second"}
+    gradient = "interpolating"
+
+
+class Quadrature(Interpolating):
+    name = "refnode.quadrature"
+    gradient = "quadrature"
+
+
+class Forward(Discrete):
+    name = "refnode.forward"
+    gradient = "forward"
+
+
+class Reversible(Interpolating):
+    name = "refnode.reversible"
+    gradient = "reversible"
+
+
+ADAPTERS = [Adjoint, Discrete, Checkpointed, Interpolating, Quadrature, Forward, Reversible]

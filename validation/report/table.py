@@ -21,6 +21,7 @@ from ..statements import checks_of, statements
 # The worst state of a cell is the first of these that occurs in it.
 SEVERITY = ("harness-broken", "crash", "timeout", "error", "fail", "refused", "not-run", "pass", "skipped", "unsupported")
 SHOWN = 3
+COLUMNS = 5  # implementations in one table: what a terminal of a hundred columns holds
 Judged = list[tuple[Result, str]]
 
 
@@ -37,8 +38,12 @@ def print_report(
     of failures that are expected for that reason.
     """
     names = list(dict.fromkeys(result.implementation for result, _ in judged))
-    console.print(_check_table(judged, names, implementations))
-    console.print(_statement_table(judged, names))
+    for table in (_check_table, _statement_table):
+        for first in range(0, len(names), COLUMNS):
+            console.print(table(judged, names[first:first + COLUMNS], implementations))
+    elsewhere = [id for id, entry in statements().items() if not checks_of(entry)]
+    if elsewhere:
+        console.print(f"[dim]By refnode's own tests: {', '.join(elsewhere)}.[/dim]")
     console.print(
         "[dim]Numbers are the worst error in units of the allowed one: at most 1 passes. "
         "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.[/dim]"
@@ -80,18 +85,13 @@ def _check_table(judged: Judged, names: list[str], implementations: list[dict[st
     return table
 
 
-def _statement_table(judged: Judged, names: list[str]) -> Table:
+def _statement_table(judged: Judged, names: list[str], implementations: list[dict[str, Any]]) -> Table:
     table = _table("Statements", names, {})
-    elsewhere = []
     for id, entry in statements().items():
         wanted = set(checks_of(entry))
         mine = [(result, outcome) for result, outcome in judged if result.check in wanted]
         if mine:
             table.add_row(f"{id:<4}{entry['title']}", *[cell(_of(mine, name)) for name in names])
-        elif not wanted:
-            elsewhere.append(id)
-    if elsewhere:
-        table.caption = f"By refnode's own tests: {', '.join(elsewhere)}."
     return table
 
 
@@ -100,7 +100,6 @@ def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
         title=f"\n{title}",
         title_justify="left",
         title_style="bold",
-        caption_justify="left",
         pad_edge=False,
         padding=(0, 1, 0, 0),
         box=SIMPLE_HEAD,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 COLUMNS = 10
-TOLERANCE = 1e-16  # of the last but one column; the last one, of order 10, is better and is what is kept
+TOLERANCE = 1e-13  # of the last but one column; the last one, of order 10, is better and is what is kept. Rounding errors reach 1e-15
 STEP = 1e-30
 
 
