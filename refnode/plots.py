@@ -172,39 +172,37 @@ def _running_mean(values: np.ndarray, width: int = 25) -> np.ndarray:
     return (sums[upto] - sums[since]) / (upto - since)
 
 
-def draw_gradient_report(report: Any, path: str) -> None:
-    """A `GradientReport` as a PNG: each method's distance from the reference against its work, and what a backward solve does along t."""
-    import matplotlib
+def draw_gradient_report(report: Any) -> Any:
+    """A `GradientReport`: each method's distance from the reference against its work, and what a backward solve does along t.
 
-    matplotlib.use("Agg")
+    Methods that warn have the other colour, those that failed are named in the title. Distances below 1e-3 are drawn there. Returns the figure.
+    """
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     done = [m for m in report.methods if m.gradient is not None]
-    for m in done:
-        left.loglog(m.work, max(m.off, 1e-3), "o", color=FIT if m.note else TRUTH, markersize=8)
-    heights = sorted(done, key=lambda m: (m.off, m.work))
-    for rank, m in enumerate(heights):
-        up = rank % 2 == 0
-        left.annotate(m.name, (m.work, max(m.off, 1e-3)), xytext=(0, 9 if up else -16), textcoords="offset points", ha="center", fontsize=9)
     failed = [m.name for m in report.methods if m.gradient is None]
-    left.margins(0.25, 0.3)
+    for rank, m in enumerate(sorted(done, key=lambda m: m.work)):
+        height = max(m.off, 1e-3)
+        left.loglog(m.work, height, "o", color=FIT if m.note else TRUTH, markersize=8)
+        left.annotate(m.name, (m.work, height), xytext=(0, -16 if rank % 2 else 9), textcoords="offset points", ha="center", fontsize=9)
+    left.axhline(100, color=DATA, linewidth=1, linestyle=":")
+    left.margins(0.25, 0.2)
     left.set(xlabel="work: evaluations of f, a cotangent counted as two", ylabel="distance from the reference, in tolerances",
-             title="Gradient methods" + (f"; refused: {', '.join(failed)}" if failed else ""))
-    left.grid(which="major", color="#e5e5e5")
+             title="Gradient methods" + (f" (not drawn, failed: {', '.join(failed)})" if failed else ""))
 
-    if len(report.ts):
-        finite = [np.where(np.isfinite(x), x, np.nan) for x in (report.reconstruction, report.growth)]
-        right.semilogy(report.ts, np.maximum(finite[0], 1e-3), "o-", color=FIT, markersize=4, label="z comes back, tolerances off")
-        right.semilogy(report.ts, finite[1], "s-", color=TRUTH, markersize=4, label="growth of a change of z")
-        right.axhline(100, color=DATA, linewidth=1, linestyle=":", label="100 tolerances: the adjoint warns")
-        for t in report.ts[~np.isfinite(report.reconstruction)]:
-            right.axvline(t, color=FIT, linewidth=1, alpha=0.4)
-        right.legend(frameon=False, fontsize=9)
-        right.grid(which="major", color="#e5e5e5")
-    right.set(xlabel="t", title="Solved backwards from the next observation")
+    both = np.stack([report.reconstruction, report.growth])
+    both = np.where(np.isfinite(both), np.maximum(both, 1e-3), np.nan)
+    for values, color, marker, label in ((both[0], FIT, "o-", "distance of z from the stored one, in tolerances"),
+                                         (both[1], TRUTH, "s--", "growth of a change of z")):
+        right.semilogy(report.ts, values, marker, color=color, markersize=4, linewidth=1.2, label=label)
+    for t in report.ts[~np.isfinite(report.reconstruction)]:
+        right.axvline(t, color=FIT, linewidth=1, alpha=0.4)
+    right.axhline(100, color=DATA, linewidth=1, linestyle=":", label="100 tolerances: the adjoint warns")
+    right.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=1)
+    right.set(xlabel="t", title="Solved back to t from the next observation")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(which="major", color="#e5e5e5")
         axes.set_axisbelow(True)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    return figure

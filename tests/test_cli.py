@@ -1,8 +1,10 @@
 """The command line: what a user may type, and what comes back."""
 
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from refnode.cli import main
@@ -90,3 +92,91 @@ def test_plot_work_precision_after_a_failed_solve(monkeypatch, capsys):
     monkeypatch.setattr("refnode.experiments.work_precision.by_refnode", fails)
     assert main(["plot", "work-precision", "--problems", "D1"]) == 1
     assert "refnode plot: no picture of D1, as a solve failed: max_steps = 100000" in capsys.readouterr().err
+
+
+DYNAMICS = """
+import numpy as np
+z0, ts, theta, start, half = [1.0, 0.5], [0.0, 0.5, 1.0], -0.7, [2.0, 1.0], [0.0, 0.5]
+def f(z, t, theta):
+    return theta * z
+def last(zs):
+    return zs[-1, 0]
+def fails(z, t, theta):
+    return z * z * 9
+"""
+QUICKLY = ("--gradients", "adjoint,discrete", "--rtol", "1e-4")
+
+
+@pytest.fixture
+def module(tmp_path):
+    path = tmp_path / "dynamics.py"
+    path.write_text(DYNAMICS)
+    return path
+
+
+@pytest.mark.parametrize(("options", "loss", "z0", "ts", "theta"), [
+    ((), lambda zs: (zs**2).sum(), [1.0, 0.5], [0.0, 0.5, 1.0], -0.7),
+    (("--z0", "start", "--ts", "half", "--theta", "-0.2", "--loss", "last"), lambda zs: zs[-1, 0], [2.0, 1.0], [0.0, 0.5], -0.2),
+    (("--z0=-1,3", "--ts", "0:2:3"), lambda zs: (zs**2).sum(), [-1.0, 3.0], [0.0, 1.0, 2.0], -0.7),
+])
+def test_doctor_takes_names_and_numbers(options, loss, z0, ts, theta, module, capsys):
+    assert main(["doctor", f"{module}:f", *QUICKLY, *options]) == 0
+    out = capsys.readouterr().out
+    value = loss(np.array(z0) * np.exp(theta * (np.array(ts)[:, None] - ts[0])))
+    printed = float(re.match(r"loss ([-\d.e]+), rtol 0.0001;", out)[1])
+    assert abs(printed / value - 1) < 2 * 10 * 1e-7  # the loss is that of the reference, at rtol / 1000; twice kappa, as the loss is a square
+    assert 'Use gradient="discrete"' in out and out.count("\nadjoint ") == 1 and "forward " not in out
+
+
+def test_doctor_imports_a_module_and_draws(module, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(module.parent)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    picture = tmp_path / "doctor.png"
+    assert main(["doctor", "dynamics:f", *QUICKLY, "--output", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert f"drawn: {picture}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("place", "options", "message"), [
+    ("{}", (), "does not name dynamics; write module:f or path/to/file.py:f"),
+    ("{}:g", (), "has no function 'g'; it has f, last, fails"),
+    ("{}:z0", (), "has no function 'z0'"),
+    ("/nowhere/x.py:f", (), "/nowhere/x.py cannot be imported"),
+    ("nosuchmodule:f", (), "nosuchmodule cannot be imported"),
+    ("{}:f", ("--z0", "begin"), "--z0 begin: the module has no such name"),
+    ("{}:f", ("--ts", "0:1"), "--ts 0:1: give a name, numbers such as 1,0.5, or start:end:count"),
+    ("{}:f", ("--output", "/nowhere/at/all.png"), "there is no such folder"),
+    ("{}:f", ("--gradients", "adjont"), "there is no gradient method 'adjont'"),
+    ("{}:f", ("--method", "rk45"), "rk45"),
+    ("{}:f", ("--loss", "z0"), "loss must be a function of the observations"),
+])
+def test_doctor_refuses_nonsense(place, options, message, module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    try:
+        code = main(["doctor", place.format(module), *options])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_doctor_asks_for_what_is_missing(tmp_path, capsys):
+    bare = tmp_path / "bare.py"
+    bare.write_text("def f(z, t, theta):\n    return -z\n")
+    with pytest.raises(SystemExit):
+        main(["doctor", f"{bare}:f"])
+    assert "the module has no z0; define it there, or give --z0" in capsys.readouterr().err
+    assert main(["doctor", f"{bare}:f", "--z0", "1", "--ts", "0,1", *QUICKLY]) == 0
+
+
+def test_doctor_after_a_failed_solve(module, capsys):
+    assert main(["doctor", f"{module}:fails", *QUICKLY]) == 1
+    assert "refnode doctor: the reference could not be computed: " in capsys.readouterr().err
+
+
+def test_doctor_without_matplotlib_says_so_before_any_work(module, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("refnode.experiments.doctor.gradient_report", lambda *args, **keywords: pytest.fail("the work was begun"))
+    with pytest.raises(SystemExit):
+        main(["doctor", f"{module}:f", "--output", "x.png"])
+    assert '--output needs the package matplotlib; install it with: pip install -e ".[plots]"' in capsys.readouterr().err

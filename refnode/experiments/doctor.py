@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refnode.errors import SolverError
 from refnode.gradients.report import gradient_report
 from refnode.gradients.select import GRADIENTS
 
@@ -20,7 +21,7 @@ def run(argv: list[str]) -> int:
         prog="refnode doctor", description="Compares all gradient methods on your own dynamics, and recommends one.",
         epilog="z0, ts, theta and loss are taken from the same module, where it has these names.")
     parser.add_argument("dynamics", metavar="MODULE:f", help="mymodel:f, or path/to/mymodel.py:f; it is called as f(z, t, theta)")
-    parser.add_argument("--z0", metavar="NAME", help="the initial state: a name in the module, or numbers such as 1,0.5")
+    parser.add_argument("--z0", metavar="NAME", help="the initial state: a name in the module, or numbers: --z0=-1,0.5")
     parser.add_argument("--ts", metavar="NAME", help="the observation times: a name, numbers, or start:end:count")
     parser.add_argument("--theta", metavar="NAME", help="the parameters: a name, or numbers")
     parser.add_argument("--loss", metavar="NAME", help="a function of the observations; the sum of squares if there is none")
@@ -32,30 +33,43 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--output", metavar="FILE.png", help="draw the comparison")
     options = parser.parse_args(argv)
     try:
+        if options.output:
+            _check_output(options.output)
         module, f = _load(options.dynamics)
         z0 = _value(module, "z0", options.z0)
         ts = _value(module, "ts", options.ts)
         theta = _value(module, "theta", options.theta, ())
         loss = _value(module, "loss", options.loss, None)
-        gradients = options.gradients.split(",") if options.gradients else None
-        print("one gradient after the other; this may take a minute ...", file=sys.stderr)
-        report = gradient_report(f, z0, np.atleast_1d(ts), theta, loss=loss, gradients=gradients, memory=options.memory * 2**20, method=options.method,
-                                 rtol=options.rtol, atol=options.atol)
     except _Wrong as error:
         parser.error(str(error))
+    print("one gradient after the other; this may take a minute ...", file=sys.stderr)
+    try:
+        gradients = options.gradients.split(",") if options.gradients else None
+        report = gradient_report(f, z0, np.atleast_1d(ts), theta, loss=loss, gradients=gradients, memory=options.memory * 2**20,
+                                 method=options.method, rtol=options.rtol, atol=options.atol)
+    except SolverError as error:
+        print(f"refnode doctor: the reference could not be computed: {error}", file=sys.stderr)
+        return 1
     except (TypeError, ValueError) as error:
         print(f"refnode doctor: {error}", file=sys.stderr)
         return 2
     print(report)
     if options.output:
         from refnode.plots import draw_gradient_report
-        try:
-            draw_gradient_report(report, options.output)
-        except ModuleNotFoundError as error:
-            print(f'refnode doctor --output needs the package {error.name}; install it with: pip install -e ".[plots]"', file=sys.stderr)
-            return 2
+        draw_gradient_report(report).savefig(options.output, dpi=130)
         print(f"\ndrawn: {options.output}")
     return 0
+
+
+def _check_output(path: str) -> None:
+    """Before any work: that it can be drawn."""
+    if not Path(path).absolute().parent.is_dir():
+        raise _Wrong(f"--output {path}: there is no such folder.")
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise _Wrong('--output needs the package matplotlib; install it with: pip install -e ".[plots]".') from None
+    matplotlib.use("Agg")
 
 
 class _Wrong(Exception):

@@ -7,7 +7,6 @@ stages of the one step that is being reversed. With c states, C(c + r, c) steps 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,9 +43,8 @@ def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
     decided on the way (`binomial.dropped`). The way back uses up the stored states; to go back once more, it begins at the initial one.
     Deviation: a gradient that is differentiated again keeps all stages, like "discrete".
     """
-    memory = partial(Checkpoints, number=_number(checkpoints))
     refuse_backward("checkpointed", solver)
-    return pullback_through(memory, f, z0, ts, theta, Stats() if stats is None else stats, solver)
+    return pullback_through(Checkpoints(_number(checkpoints)), f, z0, ts, theta, Stats() if stats is None else stats, solver)
 
 
 odeint = differentiable(_odeint, odeint_pullback)
@@ -59,21 +57,23 @@ def _number(checkpoints: Any) -> int:
 class Checkpoints:
     """A stack of kept states: (n, z in front of step n, its first stage where `first_stage` gives one). And the last step as it is."""
 
-    def __init__(self, recording: Recording, number: int):
-        if not recording.is_explicit:
-            raise ValueError("gradient='checkpointed' takes steps again, which explicit methods can; take gradient='discrete' for an implicit one.")
-        self.recording, self.number, self.z0 = recording, number, recording.steps.z
-        self.kept: list[Kept] = [(0, self.z0, None)]
+    def __init__(self, number: int):
+        self.number = number
+        self.kept: list[Kept] = []
         self.last: RungeKuttaStep | None = None
-        steps = recording.steps
-        self.planned = frozenset(placed(len(steps.grid) - steps.next, number)) if isinstance(steps, FixedSteps) else None
+        self.planned: frozenset[int] | None = None
 
-    def keep(self, step: RungeKuttaStep) -> None:
+    def keep(self, recording: Recording, step: RungeKuttaStep) -> None:
         """The state at the end of the step is the one in front of the next, if there is one."""
+        n, kept, steps = len(recording), self.kept, recording.steps
+        if n == 1:
+            if not recording.is_explicit:
+                raise ValueError("gradient='checkpointed' takes steps again, as explicit methods can; take gradient='discrete' for an implicit one.")
+            kept.append((0, step.z, None))
+            self.planned = frozenset(placed(len(steps.grid), self.number)) if isinstance(steps, FixedSteps) else None
         self.last = step
-        if step.t1 == self.recording.steps.t_end:
+        if step.t1 == steps.t_end:
             return
-        n, kept = len(self.recording), self.kept
         if self.planned is None and len(kept) == self.number:
             place = dropped([state[0] for state in kept], n, self.number)
             if place is None:
@@ -81,13 +81,14 @@ class Checkpoints:
             del kept[place]
         elif self.planned is not None and n not in self.planned:
             return
-        kept.append((n, step.z1, first_stage(self.recording, n, step)))
+        kept.append((n, step.z1, first_stage(recording, n, step)))
 
-    def backwards(self, stats: SolveStats) -> Iterator[RungeKuttaStep]:
-        kept, last = self.kept or [(0, self.z0, None)], self.last
+    def backwards(self, recording: Recording, stats: SolveStats) -> Iterator[RungeKuttaStep]:
+        """Towards each step from the nearest state before it; where there is room for more states, they are kept on the way."""
+        kept, last = self.kept or [(0, recording.states[0], None)], self.last
         self.kept, self.last = [], None
-        again = Again(self.recording, stats)
-        for n in range(len(self.recording) - 1, -1, -1):
+        again = Again(recording, stats)
+        for n in range(len(recording) - 1, -1, -1):
             while kept[-1][0] > n:
                 kept.pop()
             if last is not None:
@@ -103,7 +104,7 @@ class Checkpoints:
                 if free:
                     kept.append((m, z, k))
             step = again.step(n, z, k)
-            first, end, _ = self.recording.nodes(n)
+            first, end, _ = recording.nodes(n)
             if first < end:
                 step.complete()
             yield step

@@ -46,13 +46,13 @@ def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
     """zs, and the way back: see `pullback_through`, with all steps in memory."""
     refuse_backward("discrete", solver)
-    return pullback_through(AllSteps, f, z0, ts, theta, Stats() if stats is None else stats, solver)
+    return pullback_through(AllSteps(), f, z0, ts, theta, Stats() if stats is None else stats, solver)
 
 
 odeint = differentiable(_odeint, odeint_pullback)
 
 
-def pullback_through(memory: Callable[[Recording], Memory], f: Dynamics, z0: Tree, ts: Any, theta: Tree, stats: Stats, solver: dict[str, Any]) -> Any:
+def pullback_through(memory: Memory, f: Dynamics, z0: Tree, ts: Any, theta: Tree, stats: Stats, solver: dict[str, Any]) -> Any:
     """zs, and the way from dL/dz(t_i) to dL/dz0, dL/dt_i and dL/dtheta through the recorded steps, from the last to the first.
 
     Where it is differentiated again (z0, ts, theta or dL/dz(t_i) are traced), the recorded steps are taken once more with traced stages, and the
@@ -148,7 +148,7 @@ class Reverse:
                 way.ravel(g, row)
         a, k_bar_last = np.zeros(way.size, way.dtype), np.float64(0.0)
         with quiet():  # f is asked where it was asked before
-            for n, step in zip(range(len(recording) - 1, -1, -1), recording.memory.backwards(self.stats), strict=True):
+            for n, step in zip(range(len(recording) - 1, -1, -1), recording.memory.backwards(recording, self.stats), strict=True):
                 first, end, behind = recording.nodes(n)
                 for node in range(behind - 1, end - 1, -1):
                     if recording.times[node] in recording.jumps:
@@ -213,7 +213,7 @@ def step_size_cotangents(f: Dynamics, z0: Tree, ts: Any, theta: Tree, dLdzs: Tre
     A longer step moves all later ones; an observation inside of a step stays at its fraction of it, and adds g^T sum_i w_i k_i.
     Source: paper.md E1
     """
-    recording = Recording(f, z0, arguments.observation_times(ts), theta, AllSteps, SolveStats(), **solver)
+    recording = Recording(f, z0, arguments.observation_times(ts), theta, AllSteps(), SolveStats(), **with_jacobian(f, solver))
     reverse = StepSizes(recording, SolveStats())
     reverse.back([at(dLdzs, i) for i in range(len(ts))], lambda node, a: zeros_like(theta))
     return np.diff(recording.ends), np.array(reverse.h_bar[::-1])

@@ -1,7 +1,7 @@
 """Steps of reversible methods taken back, with the cotangents of the states: algebra on trees, traceable.
 
-Each class holds the state that its method carries and the cotangent of it. `back` goes from the end of a step to its start: it finds the state there by
-the inverse of the step, which evaluates f where the step did, and each evaluation is linearised, so that the cotangent goes back with it.
+Each class holds the state that its method carries and the cotangent of it. `back` goes from the end of a step to its start: it finds the state there
+by the inverse of the step, which evaluates f where the step did, and each evaluation is linearised, so that the cotangent goes back with it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class CoupledBack:
         w = w1 + psi_{-h}(z1, t1),                  z = w + (z1 - w - psi_h(w, t)) / lam
         a1 += (d psi_{-h} / dz1)^T (-b1),            b = b1 + (1 - lam) a1 + (d psi_h / dw)^T a1,   a = lam a1
 
-    An observation is w + h sum_i b_i(x) k_i + (1 - (1 - lam) x) (z - w). Source: E7, E1; McCallum, Foster 2024 (arXiv 2410.11648)
+    An observation is w + h sum_i b_i(x) k_i + (1 - (1 - lam) x) (z - w). Source: McCallum, Foster 2024 (arXiv 2410.11648)
     """
 
     def __init__(self, method: Coupled, f: Linearised, state: tuple[Tree, Tree], cotangent: tuple[Tree, Tree]):
@@ -121,7 +121,7 @@ class AlfBack:
         z' = z1 - (h/2) v1,   u = f(z', t + h/2),   v = 2 u - v1,   z = z' - (h/2) v
         b1 += (h/2) a1,       a = a1 + (df/dz)^T 2 b1,              b = -b1 + (h/2) a
 
-    An observation is z + x h v + x^2 (z1 - z - h v). Source: E5
+    An observation is z + x h v + x^2 (z1 - z - h v). Source: Zhuang et al. 2021 (arXiv 2102.04668)
     """
 
     def __init__(self, method: Alf, f: Linearised, state: tuple[Tree, Tree], cotangent: tuple[Tree, Tree]):
@@ -157,11 +157,12 @@ class HeunBack:
         w = 2 z1 - w1 - h k1,   k = f(w, t),   z = z1 - (h/2) (k + k1)
         c1 += (h/2) a1,   b1 += (df/dz(w1))^T c1;    a = a1 + 2 b1,   b = -b1,   c = (h/2) a1 + h b1
 
-    An observation is z + x h k + x^2 (z1 - z - h k). Source: E6
+    An observation is z + x h k + x^2 (z1 - z - h k). Source: Kidger, Foster, Li, Lyons 2021 (arXiv 2105.13493)
     """
 
     def __init__(self, method: ReversibleHeun, f: Linearised, state: tuple[Tree, Tree, Tree], cotangent: tuple[Tree, Tree, Tree]):
-        self.f, self.carry = f, None
+        self.f = f
+        self.carry: Carry | None = None  # of f at w
         (self.z, self.w, self.k), (self.a, self.b, self.c) = state, cotangent
 
     def back(self, t: float, t1: float, seen: Seen) -> None:

@@ -22,30 +22,29 @@ from refnode.tree import Tree
 class Memory(Protocol):
     """What is kept of the steps themselves."""
 
-    def keep(self, step: RungeKuttaStep) -> None:
+    def keep(self, recording: Recording, step: Any) -> None:
         """Called with each accepted step; the next one overwrites its stages."""
 
-    def backwards(self, stats: SolveStats) -> Iterable[RungeKuttaStep]:
+    def backwards(self, recording: Recording, stats: SolveStats) -> Iterable[RungeKuttaStep]:
         """The steps from the last to the first; each is used before the next is asked for. stats: of what has to be evaluated again."""
 
 
 class AllSteps:
     """The memory of "discrete": every step with its stages."""
 
-    def __init__(self, recording: Recording):
+    def __init__(self) -> None:
         self.steps: list[RungeKuttaStep] = []
-        self.method, self.f = recording.method, recording.steps.f
 
-    def keep(self, step: Any) -> None:
+    def keep(self, recording: Recording, step: Any) -> None:
         """The steps of radau5 have Z = h A K for K."""
         if hasattr(step, "Z"):
-            K = np.linalg.solve((step.t1 - step.t) * np.stack(self.method.A), step.Z)
-            step = RungeKuttaStep(step.t, step.t1, step.z, step.z1, K, self.method, self.f)
+            K = np.linalg.solve((step.t1 - step.t) * np.stack(recording.method.A), step.Z)
+            step = RungeKuttaStep(step.t, step.t1, step.z, step.z1, K, recording.method, recording.steps.f)
         else:
             step.K = step.K.copy()
         self.steps.append(step)
 
-    def backwards(self, stats: SolveStats) -> Iterable[RungeKuttaStep]:
+    def backwards(self, recording: Recording, stats: SolveStats) -> Iterable[RungeKuttaStep]:
         return reversed(self.steps)
 
 
@@ -56,7 +55,7 @@ class Recording:
     ends[0], ends[1], ... memory: the steps.
     """
 
-    def __init__(self, f: Callable[..., Any], z0: Tree, times: list[float], theta: Tree, memory: Callable[[Recording], Memory], stats: SolveStats,
+    def __init__(self, f: Callable[..., Any], z0: Tree, times: list[float], theta: Tree, memory: Memory, stats: SolveStats,
                  **solver: Any):
         self.f, self.theta, self.times = f, arguments.read_only(theta), times
         self.way, self.steps = start(f, z0, times[0], times[-1], theta, stats, **solver)
@@ -68,7 +67,7 @@ class Recording:
         self.ends = [times[0]]
         self.states = np.empty((len(times), self.way.size), self.way.dtype)
         self.states[:self.at_start] = self.steps.z
-        self.memory = memory(self)
+        self.memory = memory
         self._run(self.steps, stats)
 
     def _run(self, steps: Steps, stats: SolveStats) -> None:
@@ -84,7 +83,7 @@ class Recording:
                             reached = first
                             raise Failure(NonFiniteDynamics, f"f returned NaN or infinity inside of the step from t = {step.t} to {step.t1}, "
                                           "where the interpolant asks it; take smaller steps.", step.t1 - step.t)
-                    self.memory.keep(step)  # type: ignore[arg-type]
+                    self.memory.keep(self, step)
                     z = step.z1
         except Failure as failure:
             partial = (np.array(self.times[:reached]), self.way.unstack(self.states[:reached], (reached,)))

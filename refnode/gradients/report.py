@@ -6,30 +6,33 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.transforms import value_and_grad
+from refnode.autodiff.transforms import pullback, value_and_grad
 from refnode.errors import ReconstructionWarning, SolverError, TraceError
 from refnode.gradients import select
 from refnode.gradients.algebra import at
-from refnode.gradients.backward import WARN_ABOVE
+from refnode.gradients.backward import OWN, WARN_ABOVE
 from refnode.ode import arguments
 from refnode.ode.control import error_ratio, norm_over
 from refnode.ode.solution import Stats
 from refnode.ode.solve import solve
-from refnode.tree import Raveler, Tree, as_state, leaves
+from refnode.tree import Raveler, Tree, as_state, leaves, tree_map
 
 QUICK = 0.2  # seconds: a gradient that takes longer is timed once
-GROWTH_PROBE = 1e-6  # of the size of z: large against rounding errors and tolerances, small against curvature
+GROWTH_PROBE = 1e-6  # of the size of z: large against rounding errors, small against curvature
+SOLVE_BACKWARDS = ("adjoint", "interpolating", "quadrature")  # these know backward_rtol and the like
 
 
 @dataclass(frozen=True)
 class MethodReport:
-    """One method. gradient: (dL/dz0, dL/dts, dL/dtheta), None if it failed; off: its distance from the reference in tolerances (the largest entry's,
-    against rtol times the largest entry of its part); nfe, nvjp: forward and backward together; peak: bytes; note: a warning or the failure."""
+    """One method. gradient: (dL/dz0, dL/dts, dL/dtheta), None if it failed; off: its distance from the reference in tolerances, which are rtol times
+    the largest entry of its part of the gradient, and atol times that of dL/dz(t_i); nfe: of f, forward and backward; nvjp: all cotangents pulled
+    back; peak: bytes; note: a warning or the failure."""
 
     name: str
     gradient: Any
@@ -61,7 +64,7 @@ class GradientReport:
     reconstruction: np.ndarray
     growth: np.ndarray
     rtol: float
-    recommendation: str = field(default="")
+    recommendation: str
 
     def __getitem__(self, name: str) -> MethodReport:
         return next(method for method in self.methods if method.name == name)
@@ -71,7 +74,7 @@ class GradientReport:
                  f"{'gradient':14} {'off':>9} {'nfe fwd':>8} {'nfe bwd':>8} {'nvjp':>8} {'peak':>9} {'time':>9}"]
         for m in self.methods:
             if m.gradient is None:
-                lines.append(f"{m.name:14} {'-':>9}  {m.note}")
+                lines.append(f"{m.name:14} {'-':>9}  {': '.join(m.note.split(': ')[:2])}")
                 continue
             lines.append(f"{m.name:14} {m.off:9.2g} {m.forward_nfe:8} {m.backward_nfe:8} {m.nvjp:8} {m.peak / 2**20:6.2f} MB "
                          f"{1e3 * m.seconds:6.1f} ms  {m.note}".rstrip())
@@ -87,30 +90,46 @@ def gradient_report(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
     """The gradient of loss(odeint(f, z0, ts, theta)) in z0, ts and theta by every method, and which of them to use here.
 
     loss: of the tree of observations, a number; the sum of squares if none is given. gradients: their names, all that there are if None. memory: the
-    bytes that a gradient may take. solver: as for `odeint`. The reference is taken at rtol / 1000 by the discrete gradient.
-    Costs some ten gradients and one that is tight; print(report) shows a table. Raises what `odeint` raises for wrong arguments.
+    bytes that a gradient may take. solver: as for `odeint`; what only some methods know, such as backward_rtol or checkpoints, is given to those.
+    The reference is the discrete gradient at rtol / 1000, in float64. Costs some ten gradients, one that is tight, and for each interval between
+    observations three solves back; print(report) shows a table. Raises what `odeint` raises for wrong arguments, and `SolverError` if the tight solve
+    fails: then there is nothing to compare with.
     """
-    names = list(select.GRADIENTS if gradients is None else gradients)
+    names = list(select.GRADIENTS) if gradients is None else [gradients] if isinstance(gradients, str) else list(gradients)
+    if not names:
+        raise ValueError(f"gradients is empty; name some of {', '.join(select.GRADIENTS)}, or leave it out.")
     for name in names:
         if name not in select.GRADIENTS:
             raise ValueError(f"there is no gradient method {name!r}; the methods are {', '.join(select.GRADIENTS)}.")
-    select.check_keywords(solver, (*select.FORWARD, *select.OWN, "checkpoints"))
+    if not (loss is None or callable(loss)):
+        raise TypeError(f"loss must be a function of the observations that returns a number, not {loss!r}.")
+    arguments.positive("memory", memory)
+    own = [keyword for keywords in select.OF_ONE.values() for keyword in keywords]
+    select.check_keywords(solver, (*select.FORWARD, *select.OWN, *own))
     loss = _sum_of_squares if loss is None else loss
-    rtol = float(np.max(solver.get("rtol", 1e-6)))
+    rtol = _smallest(solver.get("rtol", 1e-6))
 
     def gradient(name: str, stats: Stats | None = None, **keywords: Any) -> tuple[Any, Any]:
         return value_and_grad(lambda z0, ts, theta: loss(select.odeint(f, z0, ts, theta, gradient=name, stats=stats, **keywords)), (0, 1, 2))(
             as_state(z0), np.asarray(ts, float), theta)
 
-    value, exact = gradient("discrete", **_tight(solver))
-    methods = [_measure(name, gradient, exact, rtol, solver) for name in names]
+    arguments_64 = tree_map(_in_float64, as_state(z0)), np.asarray(ts, float), tree_map(_in_float64, theta)
+    zs, back = pullback(lambda z0, ts, theta: select.odeint(f, z0, ts, theta, gradient="discrete", **_tight(solver)), *arguments_64)
+    value, dLdzs = value_and_grad(loss)(zs)
+    exact = back(dLdzs)
+    units = [rtol * _largest(part) + _smallest(solver.get("atol", 1e-8)) * _largest(dLdzs) for part in exact]
+    methods = []
+    for name in names:
+        unknown = [*(() if name in SOLVE_BACKWARDS else OWN), *(keyword for keyword in own if keyword not in select.OF_ONE.get(name, ()))]
+        keywords = {keyword: given for keyword, given in solver.items() if keyword not in unknown}
+        methods.append(_measure(name, partial(gradient, name, **keywords), exact, units))
     with np.errstate(all="ignore"):
         times, reconstruction, growth = _backwards(f, z0, ts, theta, solver)
     return GradientReport(float(value), methods, times, reconstruction, growth, rtol, recommend(methods, reconstruction, growth, memory))
 
 
 def recommend(methods: list[MethodReport], reconstruction: np.ndarray, growth: np.ndarray, memory: float) -> str:
-    """One sentence: of the methods that are right here and fit into memory, the one with the least work; and why not the paper's, where it is not.
+    """One sentence: of the methods that are right here and fit into memory, the one with the least work; and why not the others.
 
     Right: no warning, and off by at most 100 tolerances, or ten times as much as the best (where the problem itself enlarges errors, no method is
     within 100). "reversible" changes the forward solve, and is not recommended by itself.
@@ -120,19 +139,22 @@ def recommend(methods: list[MethodReport], reconstruction: np.ndarray, growth: n
     if not right:
         return "No method gives a gradient without a warning here: tighten rtol and atol, and look at what each of them says."
     small = [m for m in right if m.peak <= memory]
-    best = min(small, key=lambda m: m.work) if small else min(right, key=lambda m: m.peak)
+    if not small:
+        best = min(right, key=lambda m: m.peak)
+        return (f'Use gradient="{best.name}": nothing that is right here fits into {memory / 2**20:.2f} MB, and it comes nearest, with '
+                f"{best.peak / 2**20:.2f} MB.")
+    best = min(small, key=lambda m: m.work)
+    others = ", ".join(m.name for m in small)
+    why = [f"of {others} it needs the least work ({best.work} evaluations)" if len(small) > 1 else "it alone is right and fits"]
+    if large := [m.name for m in right if m not in small]:
+        why.append(f"more than {memory / 2**20:.2f} MB for {', '.join(large)}")
+    if wrong := [m for m in done if m not in right]:
+        why.append(f"{', '.join(f'{m.name} is {m.off:.2g} tolerances off' for m in wrong)}, {best.name} {best.off:.2g}")
     adjoint = next((m for m in methods if m.name == "adjoint"), best)
-    if adjoint not in right:
-        verdict = "refused" if adjoint.gradient is None else f"{adjoint.off:.2g} tolerances off"
-        why = f"solved backwards, {_back(reconstruction)}, since {_growth(growth)}: the adjoint is {verdict}, {best.name} {best.off:.2g} off"
-    elif len(small) < len(right):
-        most = max(right, key=lambda m: m.peak)
-        why = f"it is right here, and takes {best.peak / 2**20:.2f} MB of memory, where {most.name} takes {most.peak / 2**20:.2f} MB"
-    else:
-        other = adjoint if adjoint is not best else max(right, key=lambda m: m.work)
-        why = (f"{', '.join(m.name for m in right)} are all right here, and it needs the least work ({best.work} evaluations; {other.name} "
-               f"{other.work})")
-    return f'Use gradient="{best.name}": {why}.'
+    if adjoint not in done:
+        verdict = "fails" if adjoint.gradient is None else "warns"
+        why.append(f"the adjoint {verdict}, as {_back(reconstruction)} when solved backwards, where {_growth(growth)}")
+    return f'Use gradient="{best.name}": {"; ".join(why)}.'
 
 
 def _back(reconstruction: np.ndarray) -> str:
@@ -145,13 +167,13 @@ def _growth(growth: np.ndarray) -> str:
     return f"changes of z grow {worst:.2g} times between two observations" if math.isfinite(worst) else "changes of z grow beyond all bounds"
 
 
-def _measure(name: str, gradient: Callable[..., Any], exact: Any, rtol: float, solver: dict[str, Any]) -> MethodReport:
+def _measure(name: str, gradient: Callable[..., Any], exact: Any, units: list[float]) -> MethodReport:
     stats, note, result, peak = Stats(), "", None, 0
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            _, result = gradient(name, stats, **solver)
+            _, result = gradient(stats=stats)
         except (SolverError, TraceError, ValueError) as error:
             note = f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - start
@@ -160,30 +182,36 @@ def _measure(name: str, gradient: Callable[..., Any], exact: Any, rtol: float, s
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if seconds < QUICK:
-                seconds = float(np.median([_timed(lambda: gradient(name, **solver)) for _ in range(3)]))
+                seconds = float(np.median([_timed(gradient) for _ in range(3)]))
             import tracemalloc  # here, because it is slow to import
 
             tracemalloc.start()
-            gradient(name, **solver)
+            gradient()
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-    off = math.nan if result is None else max((_off(x, y, rtol) for x, y in zip(result, exact, strict=True)), default=0.0)
+    off = math.nan if result is None else max(_off(*parts) for parts in zip(result, exact, units, strict=True))
     return MethodReport(name, result, off, stats.forward.nfe, stats.backward.nfe, stats.backward.nvjp + stats.forward.nvjp, peak, seconds, note)
 
 
-def _off(found: Tree, exact: Tree, rtol: float) -> float:
-    """The largest difference in units of rtol times the largest entry."""
-    pairs = list(zip(leaves(found), leaves(exact), strict=True))
-    largest = max((float(np.abs(y).max(initial=0.0)) for _, y in pairs), default=0.0)
-    difference = max((float(np.abs(np.asarray(x) - y).max(initial=0.0)) for x, y in pairs), default=0.0)
-    return difference / (rtol * largest) if largest else (0.0 if difference == 0 else math.inf)
+def _off(found: Tree, exact: Tree, unit: float) -> float:
+    """The largest difference in units of the tolerance."""
+    difference = max((float(np.abs(np.asarray(x) - y).max(initial=0.0)) for x, y in zip(leaves(found), leaves(exact), strict=True)), default=0.0)
+    return difference / unit if difference else 0.0
+
+
+def _largest(tree: Tree) -> float:
+    return max((float(np.abs(leaf).max(initial=0.0)) for leaf in leaves(tree)), default=0.0)
+
+
+def _smallest(tolerance: Tree) -> float:
+    return min(float(np.min(leaf)) for leaf in leaves(tolerance))
 
 
 def _backwards(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree, solver: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each interval between observations: how far z comes back, and the growth of a small change of z in two random directions."""
     forward = {name: value for name, value in solver.items() if name in select.FORWARD and name not in ("steps", "first_step")}
     if solver.get("steps") is not None:
-        forward["step_size"] = abs(float(ts[-1]) - float(ts[0])) / solver["steps"]
+        forward["step_size"] = abs(float(ts[-1]) - float(ts[0])) / solver["steps"] or 1.0
     zs = solve(f, z0, ts, theta, **forward).zs
     way, times = Raveler(at(zs, 0)), arguments.observation_times(ts)
     rtol, atol = arguments.tolerances(forward.get("rtol", 1e-6), forward.get("atol", 1e-8), way)
@@ -218,11 +246,15 @@ def _backwards(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree, solver: di
 
 
 def _tight(solver: dict[str, Any]) -> dict[str, Any]:
-    """The same solve at a thousandth of the tolerance; fixed steps become controlled ones."""
-    keep = {name: value for name, value in solver.items() if name not in ("steps", "step_size", "backward_rtol", "backward_atol", "checkpoints")}
-    method = solver.get("method", "dopri5")
-    rtol, atol = np.min(solver.get("rtol", 1e-6)), min(float(np.min(leaf)) for leaf in leaves(solver.get("atol", 1e-8)))
-    return keep | {"method": method if arguments.is_implicit(method) else "dop853", "rtol": max(1e-3 * rtol, 1e-12), "atol": 1e-3 * atol}
+    """The same equation at a thousandth of the tolerance, by a method that has one."""
+    rtol, atol = (1e-3 * _smallest(solver.get(name, default)) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+    method = "radau5" if arguments.is_implicit(solver.get("method", "dopri5")) else "dop853"
+    kept = {name: solver[name] for name in ("jump_ts", "norm", "jac", "max_step") if name in solver}
+    return kept | {"method": method, "rtol": max(rtol, 1e-12), "atol": atol}
+
+
+def _in_float64(x: Any) -> Any:
+    return np.float64(x) if isinstance(x, np.ndarray | np.floating) and np.issubdtype(x.dtype, np.float32) else x
 
 
 def _timed(call: Callable[[], Any]) -> float:

@@ -29,7 +29,8 @@ class Retraced:
                              "where a gradient is differentiated again (grad of grad, hvp, jvp).")
         self.recording, self.f, self.t, self.theta = recording, f, t, theta
         z = conform(z0, recording.way.tree)
-        self.states = [self._moved(z, t[0], t[0], t[node], theta) for node in range(recording.at_start)]
+        start = recording.stage_times(0)[0] if len(recording) else recording.times[0]
+        self.states = [z, *(self._moved(z, start, t[0], t[node], theta) for node in range(1, recording.at_start))]
         self.pieces, node = [], 0
         jumps = [n for n in range(1, len(recording)) if recording.ends[n] in recording.jumps]
         for first, end in pairwise([0, *jumps, len(recording)]):

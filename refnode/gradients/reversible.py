@@ -30,7 +30,7 @@ from refnode.ode.solution import Stats
 from refnode.ode.solve import start
 from refnode.ode.stepping import Failure, quiet
 from refnode.ode.tableau import Tableau
-from refnode.tree import Raveler, Tree, leaves, tree_map
+from refnode.tree import Raveler, Tree, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]
 DAMPING = 10.0
@@ -41,17 +41,17 @@ def odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | N
 
     The gradient is that of the computed map at fixed step ends (E1). Going back, each step's start is found from its end, and f is evaluated as
     often as on the way forward. Memory does not grow with the number of steps, but for 8 bytes each.
-    method: an explicit Runge-Kutta method, coupled, which is another scheme than the plain method: twice its evaluations, the same order, other numbers
-    within the tolerance. The error test sees twice the estimate of the first half of each step. Or alf, reversible_heun.
-    damping: lam of the coupling is e^{-damping |h| / T} for a solve over the time T, so that the parasitic solution is damped by e^{-damping} over the
-    whole, and rounding errors grow by e^{damping} on the way back. Measured with dopri5 on the 20 closed-form problems, both directions, at rtol 1e-4,
-    1e-7, 1e-10: with 10 all errors are at most 0.7 of what the conformance suite allows; z' = -6 (z - sin t) + cos t over 1.2 is 49 times that with 0,
-    and 490 times, run backwards, with 20. A constant lam does not do both: with 0.99 that problem is 28 times over, and an oscillation of 4,458 steps
-    does not come back, with 0.999 it does, and the problem is 44 times over; with damping = 10 both are right.
+    method: an explicit Runge-Kutta method, coupled, which is another scheme than the plain method: twice its evaluations, the same order, other
+    numbers within the tolerance. The error test sees twice the estimate of the first half of each step. Or alf, reversible_heun.
+    damping: lam of the coupling is e^{-damping |h| / T} for a solve over the time T: the parasitic solution is damped by e^{-damping} over the whole,
+    and rounding errors grow by e^{damping} on the way back. Measured with dopri5 on the 20 closed-form problems, both directions, at rtol 1e-4, 1e-7,
+    1e-10: with 10 all errors are at most 0.7 of what the conformance suite allows; z' = -6 (z - sin t) + cos t over 1.2 is 49 times that with 0, and
+    490 times, run backwards, with 20. A constant lam does not do both: with 0.99 that problem is 28 times over, and an oscillation of 4,458 steps
+    does not come back; with 0.999 it does, and the problem is 44 times over; with damping = 10 both are right.
 
     What it is not for: where f contracts like e^{-c t}, the parasitic solution grows like e^{c t}. On z' = c (sin t - z) over T = 10 at rtol = atol =
-    1e-6 it is right for c up to 1.5 (2.5 tolerances off, at the worst), warns or refuses at 2, and refuses from 3 on; c = 50 is refused at t = 0.2. With
-    jump_ts every 0.05, where the pair begins anew (and is stored), c = 50 is within 2 tolerances. `Trust` tells what is looked at.
+    1e-6 it is right for c up to 1.5 (2.5 tolerances off, at the worst, where it may warn), warns or refuses at 2, and refuses from 3 on; c = 50 is
+    refused at t = 0.2. With jump_ts every 0.05, where the pair begins anew (and is stored), c = 50 is within 2 tolerances. `Trust`: how this is told.
     Nothing is solved backwards: the keywords backward_* are refused. Raises ReconstructionError, warns with ReconstructionWarning, forward and back.
     Source: E5, E6, E7; McCallum, Foster 2024 (arXiv 2410.11648); Zhuang et al. 2021 (arXiv 2102.04668); Kidger et al. 2021 (arXiv 2105.13493)
     Deviation: lam depends on h (see `Coupled`). The time gradients are those of the equation, as in every method, and not of the discrete map.
@@ -122,8 +122,8 @@ def _steps_taken(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: Stats, r
         partial = (np.array(times[:reached]), way.unstack(zs[:reached], (reached,)))
         error = failure.kind(failure.message, t=steps.t, h=failure.h, z=way.unravel(z), stats=stats.forward, partial=partial)
         if not isinstance(method, Coupled):
-            error.add_note(f"{type(method).__name__} carries a solution that grows where f contracts, and takes ever smaller steps then. If the equation "
-                           f"is easy otherwise, {REMEDY}.")
+            error.add_note(f"{type(method).__name__} carries a solution that grows where f contracts, and takes ever smaller steps then. If the "
+                           f"equation is easy otherwise, {REMEDY}.")
         raise error from None
     trust.warn()
     return way.unstack(zs, (len(times),)), ends
@@ -148,7 +148,7 @@ def back_through_steps(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: St
         dLdt: list[Any] = [np.float64(0.0)] * len(observed)
 
         def moved(i: int, g: Tree, sign: float) -> tuple[Tree, Tree]:
-            """f(z(t_i), t_i), and g as a cotangent of z at the number t_i, where z(t_i) is z + sign (t_i - number) f: it is g, unless t_i is traced."""
+            """f(z(t_i), t_i), and g as a cotangent of z at the number t_i, where z(t_i) = z + sign (t_i - number) f: g, unless t_i is traced."""
             if not isinstance(ts[i], Traced):
                 return linear.value(f, at(zs, i), side[i], theta), g
             k, carry = linear(at(zs, i), side[i])
@@ -199,5 +199,5 @@ def reversible(name: Any, way: Raveler, z: np.ndarray, damping: float, length: f
         return Coupled(method, z, damping / length if length else 0.0)
     if method in (Alf, ReversibleHeun):
         return method(z, way)
-    raise ValueError(f"gradient='reversible' is for alf, reversible_heun and explicit Runge-Kutta methods, whose steps can be taken back, not for {name!r}; "
-                     "use another gradient.")
+    raise ValueError(f"gradient='reversible' is for alf, reversible_heun and explicit Runge-Kutta methods, whose steps can be taken back, not for "
+                     f"{name!r}; use another gradient.")

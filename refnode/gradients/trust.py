@@ -19,17 +19,19 @@ from refnode.tree import Raveler, Tree, tree_map
 
 FIXED_STEP_RTOL, FIXED_APART = 1e-4, 1e-1  # fixed steps are asked for no tolerance; methods of low order are apart by their own error
 GROWTH = 10.0
-REMEDY = "the dynamics contract or expand too fast for a reversible method: use gradient='discrete' or 'checkpointed', or give jump_ts, at which it begins anew"
+REMEDY = ("the dynamics contract or expand too fast for a reversible method: use gradient='discrete' or 'checkpointed', or give jump_ts, at which it "
+          "begins anew")
 
 
 class Trust:
-    """Four numbers, in units of the tolerance; the worst one above 100 warns, and what is more than 1 % of max |z| ends the solve.
+    """Four numbers, in units of the tolerance with the largest |z_i| so far. The worst one warns above 100; above 1 % of max |z|, too, it is refused.
 
-    forward:  how far the parasitic solution has grown. Coupled: |z - w|. alf and reversible_heun: the part of their error estimate e that alternates
-              from step to step, |e_n - 2 e_{n-1} + e_{n-2}| / 4 (with adaptive steps, the error test keeps it below 1 by ever smaller steps)
-    backward: by how much |z - w|, or |e|, is larger than it ever was on the way forward
+    forward:  how far the parasitic solution has grown. Coupled: d = z - w itself. reversible_heun, d = z - w, and alf, d its error estimate: the
+              part that alternates from step to step, (d_n - 2 d_{n-1} + d_{n-2}) / 4. Refused above 10 % where the steps are fixed
+    backward: by how much d is larger than it ever was on the way forward
     returned: z as found at the start of a solve, and behind a jump, against the stored one
-    growth:   max |a - b| / max |a + b| of the coupled cotangents: so many times do local errors enter the gradient, above 10 at least
+    growth:   max |a - b| / max |a + b| of the coupled cotangents. So many times do local errors enter the gradient: refused where that is above 10,
+              and above 1 % with errors of rtol
     """
 
     def __init__(self, way: Raveler, solver: dict[str, Any], stats: Stats):

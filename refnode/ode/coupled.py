@@ -12,7 +12,7 @@ from refnode.ode.tableau import Tableau
 
 
 class Coupled:
-    """The coupling of McCallum and Foster: the pair (z, w), where w starts as z, and Phi_h(w, t) is a step of the explicit method from w at t to t + h.
+    """The coupling of McCallum and Foster: the pair (z, w), where w starts as z, and Phi_h(w, t) is a step of the explicit method from w, t to t + h.
 
         z1 = Phi_h(w, t) + lam (z - w),   w1 = w + z1 - Phi_{-h}(z1, t1);    back: w = w1 - z1 + Phi_{-h}(z1, t1),  z = w + (z1 - Phi_h(w, t)) / lam
 

@@ -111,6 +111,9 @@ class LsodaSteps(Steps):
         self.t, self.z = t, z
         self._forget()
 
+    def stop_within(self, reach: float) -> None:
+        self.now.stop_within(reach)
+
     def _forget(self) -> None:
         self.past, self.count = [(self.t, self.z)], 0
 
@@ -161,7 +164,7 @@ class LsodaSteps(Steps):
         """Let the method go on from here, with step size h."""
         method.not_finite = self.now.not_finite
         method.restart(self.t, self.z)
-        method.h = h
+        method.stop, method.f_here, method.h = self.now.stop, self.now.f_here, h
         method._begin_step()
         self.now = method
         self._forget()

@@ -91,10 +91,10 @@ class Steps:
 
     def _between(self, start: float, stop: float) -> Evaluate:
         """f as it is asked between two jumps: never on them."""
-        first = math.nextafter(start, stop) if start in self.jumps else start
-        last = math.nextafter(stop, start) if stop in self.jumps else stop
-        if first == start and last == stop:
+        if start not in self.jumps and stop not in self.jumps:
             return self.f
+        first = math.nextafter(start, stop) if start in self.jumps else -self.sign * math.inf
+        last = math.nextafter(stop, start) if stop in self.jumps else self.sign * math.inf
         low, high = min(first, last), max(first, last)
         return lambda z, t, out: self.f(z, min(max(t, low), high), out)
 
@@ -122,7 +122,7 @@ class Steps:
     def progress(self) -> dict[str, Any]:
         """All that the solve needs to go on from here to the same bits, as numbers and arrays."""
         found = {"t": self.t, "z": self.z, "begun": self.begun, "earlier": self.earlier, "nfe": self.stats.nfe, "accepted": self.stats.accepted,
-                 "rejected": self.stats.rejected, "left": self.left}
+                 "rejected": self.stats.rejected, "njev": self.stats.njev, "nlu": self.stats.nlu, "left": self.left}
         return found | {f"memory_{i}": array for i, array in enumerate(self.method.memory)}
 
     def resume(self, progress: Any) -> None:
@@ -130,7 +130,8 @@ class Steps:
         self.restart(float(progress["t"]), np.array(progress["z"], self.z.dtype))
         if self.t not in self.jumps:  # behind a jump everything begins anew
             self.begun, self.earlier = bool(progress["begun"]), tuple(map(float, progress["earlier"]))
-        self.stats.nfe, self.stats.accepted, self.stats.rejected = (int(progress[name]) for name in ("nfe", "accepted", "rejected"))
+        for name in ("nfe", "accepted", "rejected", "njev", "nlu"):
+            setattr(self.stats, name, int(progress[name]))
         self.left = int(progress["left"])
         for i, array in enumerate(self.method.memory):
             array[...] = progress[f"memory_{i}"]

@@ -1,5 +1,6 @@
 """The coupling of McCallum and Foster: its inverse, its determinant, its order, and what it inherits from the method."""
 
+import itertools
 import math
 
 import numpy as np
@@ -23,7 +24,7 @@ def steps_of(method, f, z, times):
     """The pairs (z, w) at times, the start first."""
     method.start(f, z, times[0])
     found = [(z, z)]
-    for i, (t, t1) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, t1) in enumerate(itertools.pairwise(times)):
         if i:
             method.go_on(f, z, t)
         z, _ = method.try_step(f, z, t, t1)
@@ -42,7 +43,7 @@ def phi(name, f, z, t, t1):
 @pytest.mark.parametrize("h", [0.1, -0.1])
 @pytest.mark.parametrize("name", TABLEAUS)
 def test_the_formula_and_its_inverse(name, h):
-    """Each step is the formula, and the formula solved for (z, w) finds the pair again: each side rounds a dozen numbers of size 4, and 1 / lam < 1.3."""
+    """Each step is the formula, and the formula solved for (z, w) finds the pair again: a dozen numbers of size 4 are rounded, and 1 / lam < 1.3."""
     times = 0.2 + h * np.arange(4)
     pairs = steps_of(Coupled(TABLEAUS[name], np.zeros(3), RATE), field, np.array([0.3, -1.1, 0.7]), times)
     lam = math.exp(-RATE * abs(h))
@@ -58,9 +59,10 @@ def test_the_formula_and_its_inverse(name, h):
 @pytest.mark.parametrize("mu", [-3.0, 0.7])
 @pytest.mark.parametrize("name", TABLEAUS)
 def test_the_parasitic_solution_on_a_linear_equation(name, mu):
-    """z' = mu z: the step is a matrix with determinant lam, whatever the method. One eigenvalue is e^{mu h} up to the local error of the method, so that
+    """z' = mu z: the step is a matrix with determinant lam, whatever the method. One eigenvalue is e^{mu h} up to the method's local error.
 
-    the other one is lam e^{-mu h}: it grows where the solution decays."""
+    So the other one is lam e^{-mu h}: it grows where the solution decays.
+    """
     f = lambda z, t, out: np.multiply(z, mu, out=out)
     h, columns = 0.1, []
     for z, w in ((1.0, 0.0), (0.0, 1.0)):
@@ -87,7 +89,7 @@ def test_the_order_is_that_of_the_method(name):
     z0, p = np.array([0.3, -1.1, 0.7]), TABLEAUS[name].p
     exact = z0
     times = np.linspace(0.2, 1.4, 401)
-    for t, t1 in zip(times[:-1], times[1:], strict=True):
+    for t, t1 in itertools.pairwise(times):
         exact = phi("dop853", field, exact, t, t1)[0]
     n = {1: 64, 2: 32, 3: 16, 4: 8, 5: 8, 8: 2}[p]
     errors = []

@@ -54,27 +54,37 @@ class Discrete(Adjoint):
 
 
 class Checkpointed(Discrete):
+    """The same bits, from a few stored states."""
+
     name = "refnode.checkpointed"
     gradient = "checkpointed"
 
 
 class Interpolating(Discrete):
+    """The adjoint along the forward solve's interpolant."""
+
     name = "refnode.interpolating"
     capabilities = Discrete.capabilities - {"grad:second"}
     gradient = "interpolating"
 
 
 class Quadrature(Interpolating):
+    """The same, with dL/dtheta by quadrature."""
+
     name = "refnode.quadrature"
     gradient = "quadrature"
 
 
 class Forward(Discrete):
+    """Sensitivities, solved along with z."""
+
     name = "refnode.forward"
     gradient = "forward"
 
 
 class Reversible(Interpolating):
+    """The exact derivative of coupled steps, whose states are found again."""
+
     name = "refnode.reversible"
     gradient = "reversible"
 
