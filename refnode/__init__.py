@@ -24,18 +24,18 @@ from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.events import odeint_event
 from refnode.gradients.report import GradientReport, gradient_report
-from refnode.gradients.select import ODESolve, odeint, solve
+from refnode.gradients.select import ODESolve, Stepper, odeint, solve
 from refnode.ode.events import Event
 from refnode.ode.independent import RowsSolution
 from refnode.ode.interpolate import Interpolant, interpolate
 from refnode.ode.scipy_api import solve_ivp
 from refnode.ode.solution import Solution, SolveStats, Stats
-from refnode.ode.stepper import Stepper
 from refnode.version import __version__
 
 __all__ = [
     "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
-    "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow", "Stepper", "TraceError",
-    "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint", "grad", "gradient_report", "hvp",
-    "interpolate", "jacobian", "jvp", "odeint", "odeint_event", "pullback", "solve", "solve_ivp", "value_and_grad",
+    "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow",
+    "Stepper", "TraceError", "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint",
+    "grad", "gradient_report", "hvp", "interpolate", "jacobian", "jvp", "odeint", "odeint_event", "pullback", "solve", "solve_ivp",
+    "value_and_grad",
 ]

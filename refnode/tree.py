@@ -181,7 +181,7 @@ def _conform(x: Any, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.n
             raise TraceError(f"{what} returned a value that is being differentiated although its arguments are not{here()}: "
                              "it uses a traced value of an enclosing function; pass that value in theta.")
         if x is None:
-            raise TypeError(f"{what} returned None; it must return dz/dt with the state's shape {shape}.")
+            raise TypeError(f"{what} returned None; it must return an array of the state's shape {shape}.")
         if isinstance(x, np.ma.MaskedArray):
             raise TypeError(f"{what} returned a masked array; fill it first.")
         try:

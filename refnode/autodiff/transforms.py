@@ -256,7 +256,7 @@ def conform(output: Tree, like: Tree) -> Tree:
     if is_container(output):
         output = np.array(output, dtype=object)
     if output is None:
-        raise TypeError(f"f returned None; it must return dz/dt with the state's shape {np.shape(plain(like))}.")
+        raise TypeError(f"f returned None; it must return an array of the state's shape {np.shape(plain(like))}.")
     output = as_output(output)
     shape, dtype = np.shape(plain(like)), getattr(plain(like), "dtype", np.dtype(np.float64))
     if np.shape(plain(output)) != shape:

@@ -73,7 +73,7 @@ def full_adjoint(z1: Tree, dLdz1: Tree, f: Dynamics, t0: float, t1: float, theta
 def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Tree:
     """zs[i] = z(ts[i]): the solve itself."""
     forward, _ = BackwardSolver.split(solver)
-    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, forward)).zs
+    return solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, forward, z0)).zs
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:

@@ -23,8 +23,8 @@ from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
 WARN_ABOVE = 100.0  # tolerances
 REFUSE_ABOVE = 1e-2  # of max |z|
 FIXED_STEP_RTOL = 1e-5  # fixed steps are asked for no tolerance: this takes its place in the check
-REMEDY = ("the dynamics contract too fast to be solved backwards; add observation times (with weight zero in the loss, if you like), at which the "
-          "state is restored, or tighten the tolerances")
+REMEDY = ("the dynamics contract too fast to be solved backwards; use gradient='discrete', 'checkpointed' or 'interpolating', or add observation "
+          "times (with weight zero in the loss, if you like), at which the state is restored")
 FIXED_STEP_REMEDY = "the steps are too long, or the dynamics contract too fast, to be solved backwards; take more steps or add observation times"
 OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
 

@@ -16,7 +16,9 @@ from refnode.gradients.jacobians import with_jacobian
 from refnode.ode.events import Event
 from refnode.ode.solution import Stats
 from refnode.ode.solve import solve
-from refnode.tree import Tree, tree_map
+from refnode.tree import Tree, leaves, tree_map
+
+VAGUE = 1e-2  # of the time to the event: an uncertainty of its time that leaves no derivative
 
 
 def odeint_event(f: Callable[..., Any], z0: Tree, t0: Any, t1: Any, event: Event | Callable[..., Any], theta: Tree = (), **solver: Any) -> Any:
@@ -35,6 +37,9 @@ def odeint_event(f: Callable[..., Any], z0: Tree, t0: Any, t1: Any, event: Event
     if solver.get("gradient", "adjoint") not in select.GRADIENTS:
         raise ValueError(f"there is no gradient method {solver['gradient']!r}; the methods are {', '.join(select.GRADIENTS)}.")
     event = event if isinstance(event, Event) else Event(event)
+    if event.reset is not None or event.terminal not in (False, True, 1):
+        raise ValueError("odeint_event finds the first event; an Event's reset, and terminal=n, are for rn.solve. To go on, make the next call from "
+                         "(t, new z).")
     return _odeint_event(f, as_argument(z0), t0, float(plain(t1)), event, theta, **solver)
 
 
@@ -59,9 +64,9 @@ def _pullback(f: Callable[..., Any], z0: Tree, t0: Any, t1: float, event: Event,
         _, g_back = pullback(event.g, z, t, theta)
         g_z, g_t, g_theta = g_back(1.0)
         speed = g_t + dot(g_z, dzdt)
-        if plain(speed) == 0:
-            raise EventError(f"g passes through zero without speed at t = {plain(t)}: the time of the event has no derivative.",
-                             t=float(plain(t)), h=0.0)
+        if plain(speed) == 0 or not _uncertainty(g_z, z, solver) <= VAGUE * abs(float(plain(speed)) * (float(plain(t)) - float(plain(t0)))):
+            raise EventError(f"g passes through zero with hardly any speed at t = {plain(t)}: within the tolerances the time of the event is not "
+                             "determined, and has no derivative.", t=float(plain(t)), h=0.0)
         share = -(dLdt + dot(dLdz, dzdt)) / speed
 
         def arrival(z0: Tree, t0: Any, theta: Tree) -> Tree:
@@ -72,6 +77,12 @@ def _pullback(f: Callable[..., Any], z0: Tree, t0: Any, t1: float, event: Event,
         return None, like_argument(z0, dLdz0), dLdt0, None, None, add(dLdtheta, tree_map(lambda x: share * x, g_theta))
 
     return (t, z), back
+
+
+def _uncertainty(g_z: Tree, z: Tree, solver: dict[str, Any]) -> float:
+    """How far g is off when z is off by its tolerance."""
+    rtol, atol = (float(np.max(solver.get(name, default))) for name, default in (("rtol", 1e-6), ("atol", 1e-8)))
+    return sum((float(np.sum(np.abs(plain(dg)) * (atol + rtol * np.abs(plain(x))))) for dg, x in zip(leaves(g_z), leaves(z), strict=True)), 0.0)
 
 
 _odeint_event = differentiable(_find, _pullback)

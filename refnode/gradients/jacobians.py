@@ -10,12 +10,12 @@ import numpy as np
 from refnode.autodiff.transforms import pullback
 from refnode.errors import TraceError
 from refnode.ode.arguments import is_implicit
-from refnode.tree import Raveler, Tree
+from refnode.tree import Raveler, Tree, leaves
 
 
-def with_jacobian(f: Callable[..., Any], solver: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of a solve; an implicit method that is given neither jac nor jac_sparsity gets the engine's Jacobian."""
-    jac = solver.get("jac")
+def with_jacobian(f: Callable[..., Any], solver: dict[str, Any], z0: Tree = ()) -> dict[str, Any]:
+    """The keywords of a solve; an implicit method without jac and jac_sparsity gets the engine's Jacobian (differences if z0 is complex)."""
+    jac = solver.get("jac", "differences" if any(np.iscomplexobj(leaf) for leaf in leaves(z0)) else None)
     if not is_implicit(solver.get("method", "dopri5")) or solver.get("jac_sparsity") is not None or not (jac is None or isinstance(jac, str)):
         return solver
     if jac is None:

@@ -15,6 +15,7 @@ from refnode.gradients.algebra import last
 from refnode.gradients.backward import OWN
 from refnode.gradients.jacobians import with_jacobian
 from refnode.ode import solve as forward
+from refnode.ode import stepper
 from refnode.ode.independent import RowsSolution, add_rows, solve_rows
 from refnode.ode.solution import Solution, Stats
 from refnode.tree import Tree, leaves
@@ -76,11 +77,20 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, indepen
           **solver: Any) -> Solution | RowsSolution:
     """The solution as an object: sol.ts, .zs, .stats, .t_steps, .status, .message, .events, and sol(t) with dense=True.
 
-    Not differentiable: see `odeint`. Keywords: those of `refnode.ode.solve.solve`. An implicit method gets its Jacobians from the engine, unless jac or
-    jac_sparsity is given;
-    jac="differences" takes differences. With throw=False a failed solve returns status -1, and NaN in the rows that were not reached.
+    Keywords, as for `odeint` (not differentiable: that is for `odeint`), and their defaults:
+        method="dopri5"                  see README; an implicit method gets its Jacobians from the engine, unless jac (a function jac(z, t, theta), a
+                                         matrix, or "differences") or jac_sparsity (differences, in groups) is given
+        rtol=1e-6, atol=1e-8             numbers, or trees like z0; norm="rms": "max", or a function of the flat scaled error
+        first_step=None, min_step=0, max_step=inf, max_steps=100_000, controller="I": "PI", "PID"
+        steps=None, step_size=None       fixed steps instead: their number over the whole of ts, or their size
+        jump_ts=()                       times at which f jumps: stepped on exactly, f asked on both sides. jump_ts=ts makes steps end on
+                                         observations: for stiff problems, where the interpolant inside long implicit steps is not controlled
+        events=()                        a list of `Event`s
+        dense=False, throw=True          keep all steps; with throw=False a failed solve returns status -1, and NaN in the rows that were not reached
+        stats=None                       a `Stats` to add to
     independent: the first axis of z0 is a batch whose rows do not influence each other: each has steps, times, statistics and failures of its own
     (see `solve_rows`, which tells the keywords that it has, and `RowsSolution`, which comes back).
+    `refnode.ode.solve.solve` says what is promised about steps and values.
     """
     if any(isinstance(leaf, Traced) for leaf in leaves((z0, ts, theta))):
         raise TraceError("rn.solve is not differentiable; use rn.odeint or rn.ODESolve.")
@@ -91,7 +101,15 @@ def solve(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, indepen
             add_rows(stats.forward, solution)
         return solution
     check_keywords(solver | {"stats": stats}, (*FORWARD, "events", "dense", "throw", "stats"))
-    return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, solver))
+    return forward.solve(f, z0, ts, theta, stats=None if stats is None else stats.forward, **with_jacobian(f, solver, z0))
+
+
+class Stepper(stepper.Stepper):
+    __doc__ = stepper.Stepper.__doc__
+
+    def __init__(self, f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree = (), *, state: Any = None, **solver: Any):
+        check_keywords(solver, FORWARD)
+        super().__init__(f, z0, t0, t1, theta, state=state, **with_jacobian(f, solver, z0))
 
 
 def check_keywords(given: dict[str, Any], known: tuple[str, ...], who: str = "the arguments are") -> None:
@@ -100,6 +118,8 @@ def check_keywords(given: dict[str, Any], known: tuple[str, ...], who: str = "th
         if name not in known:
             import difflib
 
+            if name in ("events", "dense", "throw", "independent"):
+                raise TypeError(f"{name} is an argument of rn.solve, not of this function.")
             near = difflib.get_close_matches(name, known, n=1)
             raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"{who} {', '.join(known)}."))
     if not isinstance(given.get("stats"), (Stats, type(None))):

@@ -24,6 +24,8 @@ METHODS: dict[str, Any] = {**TABLEAUS, "alf": Alf, "reversible_heun": Reversible
 IMPLICIT = {"implicit_euler": ("esdirk", "ImplicitEulerSteps"), "kvaerno3": ("esdirk", "Kvaerno3Steps"),
             "kvaerno5": ("esdirk", "Kvaerno5Steps"), "radau5": ("radau", "RadauSteps"), "bdf": ("bdf", "BdfSteps"), "lsoda": ("lsoda", "LsodaSteps")}
 LATER = IMPLICIT | {"adams": ("adams", "AdamsSteps")}  # imported when they are asked for, because they import SciPy or are long
+ELSEWHERE = {"RK45": "dopri5", "RK23": "bosh3", "DOP853": "dop853", "Radau": "radau5", "BDF": "bdf", "LSODA": "lsoda", "dopri8": "dop853",
+             "adaptive_heun": "heun", "implicit_adams": "adams"}
 
 
 def check_dynamics(f: Callable[..., Any]) -> None:
@@ -103,7 +105,7 @@ def tolerances(rtol: Any, atol: Any, way: Raveler, unused: bool = False) -> tupl
     smallest = relative if isinstance(relative, float) else np.min(relative, initial=math.inf, where=relative > 0)
     if 0 < smallest < 100 * eps and not unused:
         raise ValueError(f"rtol = {smallest:g} is below 100 eps = {100 * eps:.1e} of the state's dtype; "
-                         f"give rtol={100 * eps:.1e} or more, or use float64.")
+                         f"give rtol={100 * eps:.1e} or more" + (", or use float64." if eps > 1e-10 else "."))
     if np.any(np.logical_not(relative) & np.logical_not(absolute)):
         raise ValueError("rtol and atol are both 0; at least one of them must be positive.")
     return relative, absolute
@@ -139,6 +141,8 @@ def method_named(method: Any) -> Any:
         module, name = LATER[method]
         return getattr(importlib.import_module(f"refnode.ode.{module}"), name)
     if not isinstance(method, str) or method not in METHODS:
+        if isinstance(method, str) and method in ELSEWHERE:
+            raise ValueError(f"there is no method {method!r}: what others call so is {ELSEWHERE[method]!r} here.")
         raise ValueError(f"there is no method {method!r}; the methods are {', '.join([*METHODS, *LATER])}.")
     return METHODS[method]
 

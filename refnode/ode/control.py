@@ -57,7 +57,7 @@ def error_ratio(error: np.ndarray, z: np.ndarray, z1: np.ndarray, rtol: float | 
     if error.ndim == 1:
         return norm(error / scale)
     r_hat, r_check = norm(error[0] / scale), norm(error[1] / scale)
-    return 0.0 if r_hat == 0 and r_check == 0 else r_hat * r_hat / math.sqrt(r_hat * r_hat + 0.01 * r_check * r_check)
+    return 0.0 if r_hat == 0 else r_hat * (r_hat / math.hypot(r_hat, 0.1 * r_check))
 
 
 def next_step(h: float, ratio: float, k: int, rejected_before: bool, exponents: Sequence[float] = CONTROLLERS["I"],

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from refnode.errors import EventError
+from refnode.errors import EventError, TraceError
 from refnode.ode.stepping import Failure, Step
-from refnode.tree import Raveler, Tree
+from refnode.tree import Raveler, Tree, is_traced
 
 JUST_BEHIND = 2.0**-26  # sqrt(eps), in units of the step: where g has left a zero, and its sign is more than a rounding error
 TOO_SOON = 1000  # units in the last place of t: events of one kind that follow each other so closely accumulate
@@ -74,9 +74,11 @@ class Watch:
 
     def value(self, i: int, z: np.ndarray, t: float) -> float:
         g = self.events[i].g(self.way.unravel(z), t, self.theta)
+        if is_traced(g):
+            raise TraceError(f"events[{i}] uses a value that is being differentiated by an enclosing function; pass it in theta.")
         value = np.asarray(g)
-        if value.size != 1 or value.dtype.kind not in "fiub":
-            raise TypeError(f"events[{i}] must return one real number, not {g!r}.")
+        if value.size != 1 or value.dtype.kind not in "fiu":
+            raise TypeError(f"events[{i}] must return one real number that changes its sign, such as z[0] - 0.5, not {g!r}.")
         if math.isnan(value.item()):
             raise Failure(EventError, f"events[{i}] returned NaN at t = {t}; g must be a number wherever the solution goes.", 0.0)
         return float(value.item())
@@ -143,7 +145,11 @@ class Watch:
         return first, g
 
     def _locate(self, i: int, step: Step, first: float, behind: float) -> float:
-        """The time of the sign change."""
+        """The time of the sign change; where g ends at zero, the first time at which it is zero."""
+        if behind == 0:
+            before = self._inside(i, step, first)
+            x = first_time(lambda x: self._inside(i, step, x) * before <= 0, first)
+            return step.t1 if x == 1 else step.t + x * (step.t1 - step.t)
         x = root(lambda x: behind if x == 1 else self._inside(i, step, x), first)
         return step.t1 if x == 1 else step.t + x * (step.t1 - step.t)
 
@@ -154,6 +160,14 @@ class Watch:
     def _accumulates(self, i: int, t: float) -> Failure:
         return Failure(EventError, f"events[{i}] happens again and again at t = {t}: its occurrences accumulate there, and no solution goes on from "
                        "them; end the solve with terminal=n.", 0.0)
+
+
+def first_time(happened: Callable[[float], bool], first: float) -> float:
+    """The x in (first, 1] from which on something has happened, by bisection, to rounding errors."""
+    last = 1.0
+    while first < (middle := (first + last) / 2) < last:
+        first, last = (first, middle) if happened(middle) else (middle, last)
+    return last
 
 
 def root(g: Callable[[float], float], first: float) -> float:

@@ -56,7 +56,8 @@ def solve_rows(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, me
 
     ts: (n,), the same for all rows, or (n, B), a column for each. f(z, t, theta) gets z with all rows, and t of shape (B, 1, ..., 1) with as many
     axes as the leaf of z that has the most. rtol, atol: numbers or trees like one row. max_steps: attempts of one row. A row that is done
-    stays where it is while f is still called for the others. method: an explicit Runge-Kutta method with an error estimate.
+    stays where it is while f is still called for the others. Whether rows influence each other is looked at once, at the start. method: an
+    explicit Runge-Kutta method with one error estimate (not dop853). Events, jumps and dense output are not for rows.
     Raises ValueError or TypeError for wrong arguments. A row that fails raises a `SolverError` whose partial holds all rows, unless throw=False.
     HNW: II.4
     """
@@ -203,7 +204,7 @@ class _Loop:
         self.accepted += accept
         self.rejected += self.active & ~accept
         self.not_finite += self.active & ~finite
-        factor = np.where(finite, SAFETY * np.where(ratio > 0, ratio, 1e-300) ** (-1 / self.k), MIN_FACTOR)
+        factor = np.where(finite, SAFETY * np.maximum(ratio, np.finfo(ratio.dtype).tiny) ** (-1 / self.k), MIN_FACTOR)
         factor = np.minimum(np.where(accept & ~self.retrying, MAX_FACTOR, 1.0), np.maximum(MIN_FACTOR, factor))
         self.h = np.where(self.active, np.abs(t1 - t) * factor, self.h)
         self.retrying = self.active & ~accept
@@ -245,7 +246,7 @@ class _Loop:
         f1 = self.evaluate(self.Z + (self.sign * h0)[:, None].astype(f0.dtype) * f0, t, self.active)
         d2 = self.norms((f1 - f0) / scale) / np.where(self.active, h0, 1.0)
         largest = np.maximum(d1, d2)
-        h1 = np.where(largest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / np.maximum(largest, 1e-300)) ** (1 / self.k))
+        h1 = np.where(largest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / np.maximum(largest, np.finfo(largest.dtype).tiny)) ** (1 / self.k))
         return np.where(np.isfinite(d2), np.minimum(np.minimum(100 * h0, h1), length), h0 / 100)
 
     def evaluate(self, Z: np.ndarray, t: np.ndarray, active: np.ndarray) -> np.ndarray:

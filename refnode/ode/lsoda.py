@@ -130,7 +130,7 @@ class LsodaSteps(Steps):
             self.left = now.left
         self.t, self.z = step.t1, step.z1
         if self.t == now.stop:
-            self._forget()  # what was before a jump says nothing about what is behind it
+            pass  # what was before a jump says nothing about what is behind it
         else:
             self.past, self.count = [*self.past[1 - PAST:], (self.t, self.z)], self.count + 1
         return step

@@ -21,9 +21,9 @@ class Alf:
 
         z' = z + (h/2) v,   u = f(z', t + h/2),   v1 = 2 u - v,   z1 = z' + (h/2) v1
 
-    One evaluation a step; v(t0) = f(z0, t0). error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v). Where f contracts like exp(-c t), a part of
-    v that changes its sign with each step grows like exp(c t) and makes the steps ever shorter (with fixed steps nothing tells): not for solutions that
-    decay long.
+    One evaluation a step; v(t0) = f(z0, t0). error: against Euler's step, z1 - (z + h v) = (h/2) (v1 - v). Where f contracts like exp(-c t), a part
+    of v that changes its sign with each step grows like exp(c t) and makes the steps ever shorter (with fixed steps nothing tells): not for solutions
+    that decay long.
     Mutze 2013 (arXiv 1311.6602); Zhuang et al. 2021 (MALI, arXiv 2102.04668), without damping.
     """
 
@@ -61,7 +61,8 @@ class ReversibleHeun:
 
     One evaluation a step; w(t0) = z0. error: against Euler's step, e = (h/2) (f(w1, t1) - f(w, t)), or w1 - z1 divided by 100 where that is larger.
     w1 - z1 = -(w - z) - e is about e/2 in size, until a part of it that changes its sign with each step takes over: where f contracts like exp(-c t),
-    that part grows like exp(c t). The solve then fails, and no smaller step helps (with fixed steps nothing tells): not for solutions that decay long.
+    that part grows like exp(c t). The solve then fails, and no smaller step helps (with fixed steps nothing tells): not for solutions that decay
+    long.
     Kidger, Foster, Li, Lyons 2021 (arXiv 2105.13493)
     """
 

@@ -116,8 +116,9 @@ def start(f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree, st
     if (jac is not None or jac_sparsity is not None) and not arguments.is_implicit(method):
         raise ValueError(f"method {method!r} is explicit and uses no Jacobian; leave jac and jac_sparsity out.")
     own_steps = isinstance(chosen, type) and issubclass(chosen, Steps)
-    if own_steps and controller != "I":
-        raise ValueError(f"{method} controls its steps in a way of its own; controller={controller!r} is for explicit one-step methods.")
+    if controller != "I" and (own_steps or grid is not None):
+        why = "fixed steps need none" if grid is not None else f"{method} controls its steps in a way of its own"
+        raise ValueError(f"controller={controller!r} is for explicit one-step methods with an error estimate: {why}; leave it out.")
     if own_steps:  # implicit and multistep methods choose their steps in ways of their own
         jacobian = None
         if arguments.is_implicit(method):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,7 +33,10 @@ class Stepper:
 
     def __init__(self, f: Callable[..., Any], z0: Tree, t0: float, t1: float, theta: Tree = (), *, state: Any = None, **solver: Any):
         self.stats = SolveStats()
-        t0, t1 = arguments.observation_times([t0, t1])
+        for name, t in (("t0", t0), ("t1", t1)):
+            if not (arguments.is_number(t) and math.isfinite(t)):
+                raise ValueError(f"{name} must be a finite number, not {t!r}.")
+        t0, t1 = float(t0), float(t1)
         self._method = solver.get("method", "dopri5")
         self._way, self._steps = start(f, z0, t0, t1, theta, self.stats, **solver)
         if state is not None:

@@ -127,6 +127,8 @@ class Steps:
 
     def resume(self, progress: Any) -> None:
         """To where `progress` was taken."""
+        if self.sign * (float(progress["t"]) - self.t_end) > 0:
+            raise ValueError(f"it was taken at t = {float(progress['t'])}, beyond the end {self.t_end}")
         self.restart(float(progress["t"]), np.array(progress["z"], self.z.dtype))
         if self.t not in self.jumps:  # behind a jump everything begins anew
             self.begun, self.earlier = bool(progress["begun"]), tuple(map(float, progress["earlier"]))

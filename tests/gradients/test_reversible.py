@@ -168,7 +168,7 @@ def test_jumps_and_inputs(name, span):
 @pytest.mark.parametrize("kind", ["constant", "linear", "cubic"])
 def test_inputs_of_all_kinds_agree_with_the_adjoint(kind):
     rng = np.random.default_rng(5)
-    theta = {"W": rng.normal(size=(2, 2)), "u": rn.interpolate([0.0, 0.4, 0.9, 1.7], rng.normal(size=4), kind)}
+    theta = {"W": rng.normal(size=(2, 2)), "u": rn.interpolate([-0.1, 0.0, 0.4, 0.9, 1.7], rng.normal(size=5), kind)}
     f = lambda z, t, theta: np.tanh(theta["W"] @ z) * theta["u"](t) - 0.3 * z
     solved = lambda theta, gradient: rn.odeint(f, [0.3, -0.5], [0.0, 0.4, 1.0, 1.5], theta, gradient=gradient, jump_ts=[0.7, 1.5], **TIGHT)
     gradients = [rn.grad(lambda theta, g=g: np.sum(np.sin(solved(theta, g))))(theta) for g in ("adjoint", "reversible")]
@@ -288,14 +288,14 @@ def test_a_failure_names_the_part_that_is_right():
 
 
 def test_memory_is_flat():
-    """50 times more steps: within 1.2. The step ends are 8 bytes each."""
+    """50 times more steps: within 1.2. The parameters are 128 KB each: Python keeps up to 0.2 MB of small objects for reuse, and they count."""
     rng = np.random.default_rng(0)
-    (W1, _, b1), (W2, b2) = mlp_parameters(rng, 64, 64, scale=0.05)
-    theta, z0 = ((W1, b1), (W2, b2)), rng.normal(size=64)
+    (W1, _, b1), (W2, b2) = mlp_parameters(rng, 128, 128, scale=0.05)
+    theta, z0 = ((W1, b1), (W2, b2)), rng.normal(size=128)
 
     def peak(method, steps):
         keywords = {"gradient": "reversible", "method": method, "steps": steps}
-        gc.disable()  # nothing may depend on it; and what it keeps itself is not counted
+        gc.disable()  # no cycles: nothing waits for it
         tracemalloc.start()
         rn.grad(lambda z: np.sum(rn.ODESolve(z, autonomous_mlp, 0.0, 1.0, theta, **keywords)))(z0)
         found = tracemalloc.get_traced_memory()[1]
@@ -322,21 +322,23 @@ def test_each_number_that_trust_looks_at():
         return found
 
     z, zero = np.array([1.0, 0.0]), np.zeros(2)
+    def judged(look, size):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = trust()
+            look(found, size)
+            found.warn()
+        return found
+
     looks = {"returned": lambda t, size: t.returned([z, z + [size, 0]], z, 0.0), "backward": lambda t, size: t.backward(np.array([size, 0]), z, 0.0)}
     for look in looks.values():
         for size, outcome in ((4e-4, rn.ReconstructionWarning), (0.02, rn.ReconstructionError)):
-            with pytest.raises(outcome, match="came back"), warnings.catch_warnings():
-                warnings.simplefilter("error")
-                found = trust()
-                look(found, size)
-                found.warn()
-        found = trust()
-        look(found, 1e-6)
-        found.warn()
-        assert found.stats.reconstruction_error == pytest.approx(1e-6 / 2e-6 / math.sqrt(2))  # atol + rtol |z| = 2e-6
+            with pytest.raises(outcome, match="came back"):
+                judged(look, size)
+        assert judged(look, 1e-6).stats.reconstruction_error == pytest.approx(1e-6 / 2e-6 / math.sqrt(2))  # atol + rtol |z| = 2e-6
     found = trust(1e-4)
     found.backward(np.array([1e-4, 0.0]), z, 0.0)  # as far apart as it was
-    assert found.stats.reconstruction_error == 0
+    assert found.stats.reconstruction_error < 1e-9
     with pytest.raises(rn.ReconstructionError, match="were"):
         trust(0.05)
     found.given(np.array([1.0, 0.0]), zero)

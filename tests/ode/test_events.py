@@ -416,9 +416,10 @@ def test_the_cap_on_steps_counts_across_resets():
 
 
 WRONG = {  # what g returns: words
-    "an array": (lambda z, t, _: z, "events[0] must return one real number, not array("),
-    "None": (lambda z, t, _: None, "must return one real number, not None"),
-    "complex": (lambda z, t, _: 1j, "must return one real number, not 1j"),
+    "an array": (lambda z, t, _: z, "events[0] must return one real number that changes its sign, such as z[0] - 0.5, not array("),
+    "None": (lambda z, t, _: None, "such as z[0] - 0.5, not None"),
+    "complex": (lambda z, t, _: 1j, "such as z[0] - 0.5, not 1j"),
+    "a bool": (lambda z, t, _: z[0] > 0.5, "such as z[0] - 0.5, not"),
     "a string": (lambda z, t, _: "a", "must return one real number"),
     "nothing": (lambda z, t, _: np.empty(0), "must return one real number"),
 }
@@ -433,7 +434,7 @@ def test_what_an_event_may_not_return(case):
 
 
 @pytest.mark.parametrize("g", [lambda z, t, _: z[:1] - 0.5, lambda z, t, _: np.float32(t - 0.5), lambda z, t, _: np.array([[t - 0.5]]),
-                               lambda z, t, _: bool(t > 0.5), lambda z, t, _: 1 if t > 0.5 else -1, lambda z, t, _: math.inf if t > 0.5 else -1.0])
+                               lambda z, t, _: max(t - 0.5, 0.0) or -1e-9, lambda z, t, _: 1 if t > 0.5 else -1, lambda z, t, _: math.inf if t > 0.5 else -1.0])
 def test_what_an_event_may_return(g):
     """Arrays with one entry, integers, truth values: False is 0, and so no sign; infinity is a number with a sign."""
     sol = solve(lambda z, t, _: np.array([1.0, 0.0]), [0.0, 0.0], [0.0, 1.0], method="rk4", steps=3, events=[Event(g)])

@@ -61,7 +61,7 @@ CALLS = {
     "unsorted backwards": ({"ts": [1.0, 0.2, 0.5, 0.0]}, ValueError, "ts[1:3] = [0.2, 0.5]"),
     "there and back": ({"ts": [0.0, 1.0, 0.0]}, ValueError, "ts[1:3] = [1.0, 0.0]"),
     "unsorted by very little": ({"ts": [0.0, 2e-300, 1e-300, 3e-300]}, ValueError, "sort it"),
-    "unknown method": ({"method": "RK45"}, ValueError, "there is no method 'RK45'; the methods are euler, midpoint, heun, rk4"),
+    "unknown method": ({"method": "RK45"}, ValueError, "there is no method 'RK45': what others call so is 'dopri5' here."),
     "method is None": ({"method": None}, ValueError, "there is no method None"),
     "method is a list": ({"method": ["dopri5"]}, ValueError, "there is no method ['dopri5']"),
     "neither steps nor step_size": ({"method": "rk4"}, ValueError, "rk4 has no error estimate: give steps=n (over the whole of ts) or step_size=h"),

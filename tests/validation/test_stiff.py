@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refnode_validation.stiff import extrapolation
 from refnode_validation.stiff.catalog import LAM, PROBLEMS, error, reference, solution
-from refnode_validation.stiff.extrapolation import COLUMNS, extrapolated, inverse, jacobian, step
+from refnode_validation.stiff.extrapolation import extrapolated, inverse, jacobian, step
 from refnode_validation.stiff.reference import CROSS_CHECKS
 
 import refnode as rn
@@ -66,13 +67,12 @@ def test_solutions_are_complete(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_end_values(name):
-    """Robertson's and HIRES' to 1e-11; van der Pol's phase is ill-conditioned: an early error of 1e-13 is one of 1e-10 later."""
-    np.testing.assert_allclose(solution(name)[-1], PUBLISHED[name], rtol=1e-10 if name == "van der Pol" else 1e-11)
+    np.testing.assert_allclose(solution(name)[-1], PUBLISHED[name], rtol=1e-11)
 
 
 @pytest.mark.parametrize("name", ["van der Pol", "E5"])
 def test_reference_values_are_made_again(name):
-    """The first of them; the others take minutes."""
+    """The first of them; the others take longer."""
     problem = PROBLEMS[name]
     values = extrapolated(dataclasses.replace(problem, ts=problem.ts[:2]))
     assert error(name, 1, values[1]) < 1e-13
@@ -86,11 +86,14 @@ def test_reference_values_against_scipy(name):
     assert by_scipy(name, "radau5", 1e-7).error < 1000 * 1e-7
 
 
-def test_extrapolation_has_order_ten():
-    """One step on z' = -z, exact to H^10: halving H divides the error by about 2^11."""
+@pytest.mark.parametrize("columns", [2, 4, 6])
+def test_each_column_is_one_order(columns, monkeypatch):
+    """One step on z' = -z has an error of H^(columns + 1) (1 + O(columns^2 H)): halving H from 1/32 divides it by 2^(columns + 1)."""
+    monkeypatch.setattr(extrapolation, "COLUMNS", columns)
     f = lambda z, t, _: -z
-    errors = [abs(float(step(f, np.ones(1, np.longdouble), np.longdouble(0), np.longdouble(H))[0][0] - np.exp(-np.longdouble(H)))) for H in (0.5, 0.25)]
-    assert 2 ** (COLUMNS - 0.5) < errors[0] / errors[1] < 2 ** (COLUMNS + 2.5), errors
+    sizes = [np.longdouble(1) / 32, np.longdouble(1) / 64]
+    errors = [abs(float(step(f, np.ones(1, np.longdouble), np.longdouble(0), H)[0][0] - np.exp(-H))) for H in sizes]
+    assert abs(np.log2(errors[0] / errors[1]) - (columns + 1)) < columns**2 / 64 + 0.1
 
 
 @given(st.integers(1, 8), st.integers(0, 2**32 - 1))
@@ -116,11 +119,15 @@ def test_costs_and_errors(name, method):
     """Evaluations and factorisations at the same accuracy within 1.5 of SciPy's; the slope of log error over log rtol in [0.7, 1.5].
 
     radau5's slope is 5/4 where nothing is stiff: its error estimate is O(h^4), so that h is as rtol^(1/4), and the error at the ends of steps O(h^5).
+    On Prothero-Robinson its error is at most the defect over |lam|, whatever the steps: it has no slope, and SciPy's neither.
     """
     ours, theirs = works(by_refnode, name, method), works(by_scipy, name, method)
     assert ratio(ours, theirs, "nfe") <= BAR
     assert ratio(ours, theirs, "nlu") <= BAR
-    assert SLOPES[0] <= slope(ours) <= SLOPES[1]
+    if (name, method) == ("Prothero-Robinson", "radau5"):
+        assert all(work.error < 3 / abs(LAM) for work in [*ours, *theirs])
+    else:
+        assert SLOPES[0] <= slope(ours) <= SLOPES[1]
 
 
 def test_slope_of_radau5_is_five_quarters():
@@ -139,4 +146,4 @@ def test_ratio_and_slope():
     assert ratio(curve(1, 1), curve(1, 16), "nfe") == pytest.approx(0.5)  # 16 times as accurate for the same cost
     lucky = curve(1, 1)
     lucky[0] = dataclasses.replace(lucky[0], error=1e-30)
-    assert ratio(lucky, curve(1, 1), "nfe") == pytest.approx(1)
+    assert ratio(lucky, curve(1, 1), "nfe") == pytest.approx(1, abs=0.02)  # and not 1e-27 ** 0.25; what is left is half a decade of 11

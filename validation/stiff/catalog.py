@@ -109,14 +109,14 @@ def _e5_jac(z, t):
 
 
 _ALL = [
-    Problem("Robertson", "three chemical species", np.array([1.0, 0, 0]), np.array([0, 40, 4e4, 4e7, 1e11]), 1e-10, _robertson, _robertson_jac,
-            conserved=np.array([1.0, 1, 1])),
-    Problem("van der Pol", "mu = 1000: two jumps and what is between them", np.array([2.0, 0]), np.array([0, 500.0, 1000, 1500, 2000]), 1e-3,
-            _van_der_pol, _van_der_pol_jac),
-    Problem("HIRES", "high irradiance response of a plant", np.array([1.0, 0, 0, 0, 0, 0, 0, 0.0057]), np.array([0, 5, 50, 150, 321.8122]), 1e-4,
-            _hires, _hires_jac, conserved=np.array([0, 0, 0, 0, 0, 0, 1.0, 1])),
-    Problem("Prothero-Robinson", "P27 with lam = -1e6: z' = lam (z - sin t) + cos t", np.array([START]), np.array([0, 2.5, 5, 7.5, 10]), 1e-2,
-            _prothero_robinson, lambda z, t: np.array([[LAM]]), _prothero_robinson_exact),
+    Problem("Robertson", "three chemical species", np.array([1.0, 0, 0]), np.array([0, 40, 4e4, 4e7, 1e11]), 1e-10,
+            _robertson, _robertson_jac, conserved=np.array([1.0, 1, 1])),
+    Problem("van der Pol", "mu = 1000: two jumps and what is between them", np.array([2.0, 0]), np.array([0, 500.0, 1000, 1500, 2000]),
+            1e-3, _van_der_pol, _van_der_pol_jac),
+    Problem("HIRES", "high irradiance response of a plant", np.array([1.0, 0, 0, 0, 0, 0, 0, 0.0057]),
+            np.array([0, 5, 50, 150, 321.8122]), 1e-4, _hires, _hires_jac, conserved=np.array([0, 0, 0, 0, 0, 0, 1.0, 1])),
+    Problem("Prothero-Robinson", "P27 with lam = -1e6: z' = lam (z - sin t) + cos t", np.array([START]),
+            np.array([0, 2.5, 5, 7.5, 10]), 1e-2, _prothero_robinson, lambda z, t: np.array([[LAM]]), _prothero_robinson_exact),
     # Its usual end is 1e13; from about 1e3 on the invariant is lost in the rounding errors of f.
     Problem("E5", "a chemical pyrolysis", np.array([1.76e-3, 0, 0, 0]), np.array([0, 1.0, 10, 100, 1000]), 1e-12, _e5, _e5_jac,
             conserved=np.array([0, 1.0, -1, -1])),

@@ -1,6 +1,6 @@
-"""A solver for reference values of stiff equations: extrapolation of the linearly implicit Euler method, in NumPy's longest floating-point type.
+"""A solver for reference values of stiff equations: extrapolation of the linearly implicit Euler method, in NumPy's longest type.
 
-The method of the code SEULEX; HW (Hairer and Wanner II): IV.9. Increments of a step are extrapolated, so that rounding errors are relative to them.
+The method of the code SEULEX; HW (Hairer and Wanner II): IV.9. Increments are extrapolated, so that rounding errors are relative to them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 COLUMNS = 10
-TOLERANCE = 1e-13  # of the last but one column; the last one, of order 10, is better and is what is kept. Rounding errors reach 1e-15
+TOLERANCE = 1e-13  # of the last but one column; the last one, of order 10, is what is kept. Rounding errors reach 1e-15
 STEP = 1e-30
 
 
