@@ -118,7 +118,7 @@ def check_keywords(given: dict[str, Any], known: tuple[str, ...], who: str = "th
         if name not in known:
             import difflib
 
-            if name in ("events", "dense", "throw", "independent"):
+            if name in ("events", "dense", "throw", "independent") and who == "the arguments are":
                 raise TypeError(f"{name} is an argument of rn.solve, not of this function.")
             near = difflib.get_close_matches(name, known, n=1)
             raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"{who} {', '.join(known)}."))

@@ -127,10 +127,10 @@ class LsodaSteps(Steps):
         try:
             step = next(now)
         finally:
-            self.left = now.left
+            pass
         self.t, self.z = step.t1, step.z1
         if self.t == now.stop:
-            pass  # what was before a jump says nothing about what is behind it
+            self._forget()  # what was before a jump says nothing about what is behind it
         else:
             self.past, self.count = [*self.past[1 - PAST:], (self.t, self.z)], self.count + 1
         return step
