@@ -178,6 +178,7 @@ def draw_gradient_report(report: Any) -> Any:
     Methods that warn have the other colour, those that failed are named in the title. Distances below 1e-3 are drawn there. Returns the figure.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
     done = [m for m in report.methods if m.gradient is not None]
@@ -199,8 +200,12 @@ def draw_gradient_report(report: Any) -> Any:
     for t in report.ts[~np.isfinite(report.reconstruction)]:
         right.axvline(t, color=FIT, linewidth=1, alpha=0.4)
     right.axhline(100, color=DATA, linewidth=1, linestyle=":", label="100 tolerances: the adjoint warns")
-    right.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=1)
+    right.legend(frameon=False, fontsize=9)
     right.set(xlabel="t", title="Solved back to t from the next observation")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_locator(NullLocator())
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(which="major", color="#e5e5e5")

@@ -108,14 +108,12 @@ class Recording:
         return self.method.fsal and n > 0 and self.ends[n] not in self.jumps
 
     def asked(self, n: int) -> tuple[float, float]:
-        """The earliest and the latest time at which f may be asked in step n: at a jump before or behind it, the number next to that."""
+        """The earliest and the latest time at which f may be asked in step n: next to the jumps before and behind it, as in `Steps`."""
         t = self.ends[n]
         i = bisect.bisect_right(self.cuts, self.sign * t, key=lambda cut: self.sign * cut)
         start, stop = self.cuts[i - 1] if i else self.times[0], self.cuts[i] if i < len(self.cuts) else self.times[-1]
-        if start not in self.jumps and stop not in self.jumps:
-            return -math.inf, math.inf
-        first = math.nextafter(start, stop) if start in self.jumps else start
-        last = math.nextafter(stop, start) if stop in self.jumps else stop
+        first = math.nextafter(start, stop) if start in self.jumps else -self.sign * math.inf
+        last = math.nextafter(stop, start) if stop in self.jumps else self.sign * math.inf
         return min(first, last), max(first, last)
 
     def stage_times(self, n: int) -> list[float]:

@@ -176,7 +176,7 @@ def back_through_steps(f: Dynamics, z0: Tree, ts: Any, theta: Tree, *, stats: St
             begin, z = piece.times[0], ends[number - 1][0] if number else at(zs, 0)
             trust.returned(walk.found(), z, begin)
             a = walk.begun(z, begin)
-            for place in [place for place in jumps if number and float(plain(t[place])) == begin]:
+            for place in [place for place in jumps if float(plain(t[place])) == begin]:
                 linear.dLdtheta = add(linear.dLdtheta, knots_cotangent(linear.value, f, z, t, place, a, theta))
         trust.warn()
         linear.low, linear.high = -math.inf, math.inf

@@ -127,7 +127,7 @@ class LsodaSteps(Steps):
         try:
             step = next(now)
         finally:
-            pass
+            self.left = now.left
         self.t, self.z = step.t1, step.z1
         if self.t == now.stop:
             self._forget()  # what was before a jump says nothing about what is behind it

@@ -101,7 +101,7 @@ def test_steps_taken_again_on_adaptive_steps():
 
 
 def test_a_stage_that_cannot_be_found_again_is_kept():
-    """bosh3, whose shared stage is f at a point that may differ from z1 in the last bit: 2000 numbers, so that the products are summed differently."""
+    """bosh3, whose shared stage is f at a point that may differ from z1 in the last bit: of 2000 numbers some do."""
     z0, theta = np.linspace(-1.0, 1.0, 2000), np.linspace(1.0, 3.0, 2000)
     both = [rn.grad(lambda z, theta, k=keywords: np.sum(rn.odeint(lambda z, t, theta: theta * np.cos(theta * z + t), z, [0.0, 1.0], theta, steps=40,
                                                                  method="bosh3", **k) ** 2), (0, 1))(z0, theta)

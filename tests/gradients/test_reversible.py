@@ -68,7 +68,7 @@ def test_the_gradient_is_the_derivative_of_the_discrete_map(name, keywords, dire
 
 
 SECOND_ORDER = ("P03", "P10", "P27", "P28")  # the problems of alf and reversible_heun, which take hundreds of steps
-MAY_BE_REFUSED = {"alf": (), "reversible_heun": ("P01", "P04", "P08c", "P27")}  # where its second state strays
+MAY_BE_REFUSED = {"dopri5": (), "alf": (), "reversible_heun": ("P27",)}  # it contracts by e^20: the second state strays
 
 
 @pytest.mark.parametrize("turn", [forward, backward])
@@ -82,7 +82,7 @@ def test_closed_forms(method, rtol, turn):
         try:
             zs, back = rn.pullback(lambda *x, f=f, keywords=keywords: rn.odeint(f, *x, **keywords), task.z0, task.ts, problem.theta)
         except rn.SolverError:
-            assert name in MAY_BE_REFUSED[method], name
+            assert name in MAY_BE_REFUSED[method]
             continue
         dz0, dts, dtheta = back(task.weights)
         assert np.abs(zs - task.values).max() <= allowed_error(task.values, rtol, rtol / 100, task.value_gamma, KAPPA_INTERPOLATED), name

@@ -185,35 +185,58 @@ def test_nothing_starts_anew_behind_a_switch():
             assert name == "bdf" or behind[4] == before[4]
 
 
-def test_switches_wait():
-    """At least 2 RATIO steps of Adams, and STAY of BDF, between two switches; looks after each LOOK steps."""
-    _, steps = start(pulse, np.array([1.0, 0.0]), 0.0, 4.5, (), rn.Stats().forward, method="lsoda", rtol=1e-5, atol=1e-7)
-    at_work, switches = [], []
+def van_der_pol_5(z, t, _):
+    """Hardly stiff: at loose tolerances both methods are as good."""
+    return np.array([z[1], 5 * (1 - z[0] ** 2) * z[1] - z[0]])
+
+
+@pytest.mark.parametrize(("f", "z0", "t1", "rtol"), [(pulse, [1.0, 0.0], 4.5, 1e-5), (van_der_pol_5, [2.0, 0.0], 50.0, 1e-3)])
+def test_switches_wait(f, z0, t1, rtol):
+    """At least 2 RATIO steps of Adams, and STAY of BDF, between two switches; Adams' looks after each LOOK steps."""
+    _, steps = start(f, np.array(z0), 0.0, t1, (), rn.Stats().forward, method="lsoda", rtol=rtol, atol=rtol / 100)
+    steps.adams.not_finite = 7
+    at_work = []
     with quiet():
         for step in steps:
-            switches.append(len(steps.switches))
             at_work.append("bdf" if isinstance(steps.now, BdfSteps) else "adams")
             assert (type(step).__name__ == "BdfStep") == (at_work[-1] == "bdf")
     runs = [(name, len(list(run))) for name, run in itertools.groupby(at_work)]
-    assert [name for name, _ in runs] == ["adams", "bdf", "adams", "bdf"]
+    assert [name for name, _ in runs] == [name for _, name in steps.switches] and len(runs) >= 4
     for name, count in runs[:-1]:
         assert count >= (2 * RATIO if name == "adams" else STAY) and (name == "bdf" or count % LOOK == 0)
+    assert steps.now.not_finite == 7  # and so the trial steps that ended in NaN are those of the whole solve
 
 
 def test_a_saved_solve_goes_on_to_the_same_bits():
-    """With differences, whose steps are part of what must be saved, even while Adams is at work."""
-    how = {"method": "lsoda", "rtol": 1e-5, "atol": 1e-7}
-    whole = rn.Stepper(pulse, np.array([1.0, 0.0]), 0.0, 4.5, **how)
+    """With differences, whose step sizes are part of what must be saved, even while Adams is at work: that of the second component, on which
+    nothing depends, grows with every Jacobian."""
+    def f(z, t, theta):
+        dz = pulse(z, t, theta)
+        return np.array([dz[0] - z[1], dz[1]])
+
+    whole = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, method="lsoda", rtol=1e-5, atol=1e-7)
     saved, steps = [], []
     for step in whole:
         steps.append(step)
         saved.append(whole.state())
+    assert {str(state["at_work"]) for state in saved} == {"adams", "bdf"}
     for i in range(3, len(steps), 17):
-        again = rn.Stepper(pulse, np.array([1.0, 0.0]), 0.0, 4.5, state=saved[i], **how)
-        for step in steps[i + 1:i + 40]:
-            found = again.step()
-            assert found.t1 == step.t1
-            np.testing.assert_array_equal(found.z1, step.z1)
+        again = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, state=saved[i], method="lsoda", rtol=1e-5, atol=1e-7)
+        for j, step in enumerate(steps[i + 1:i + 40], i + 1):
+            np.testing.assert_array_equal(again.step().z1, step.z1)
+            found = again.state()
+            assert found.keys() == saved[j].keys()
+            for name, value in found.items():
+                np.testing.assert_array_equal(value, saved[j][name], err_msg=name)
+
+
+def test_stops_are_those_of_the_method_at_work():
+    for t_stop in (2e-3, 0.5):  # before the switch to BDF, and behind it
+        _, steps = start(pulse, np.array([1.0, 0.0]), 0.0, 4.5, (), rn.Stats().forward, method="lsoda", rtol=1e-5, atol=1e-7)
+        steps.stop_within(t_stop)
+        with quiet():
+            ends = [step.t1 for step in itertools.takewhile(lambda step: step.t1 <= t_stop, steps)]
+        assert ends[-1] == t_stop and len(steps.switches) == (1 if t_stop < 0.003 else 2)
 
 
 def test_jumps_and_events_make_the_method_at_work_begin_anew():
@@ -221,6 +244,10 @@ def test_jumps_and_events_make_the_method_at_work_begin_anew():
     sol = rn.solve(f, np.array([0.0]), [0, 0.999, 1, 1.1, 2], method="lsoda", jump_ts=[1.0], dense=True)
     assert 1.0 in sol.t_steps
     np.testing.assert_allclose(sol.zs[1:, 0], [1, 1, -1, -1], atol=1e-5)
+    _, steps = start(f, np.array([0.0]), 0.0, 2.0, (), rn.Stats().forward, method="lsoda", jump_ts=[1.0])
+    with quiet():
+        assert next(step for step in steps if step.t1 == 1.0)
+    assert steps.count == 0 and len(steps.past) == 1  # what was before the jump is forgotten
     dose = rn.Event(lambda z, t, _: t - 0.5, reset=lambda z, t, _: z + 1)
     sol = rn.solve(relaxing, np.array([1.0]), [0, 0.5, 0.6, 2], method="lsoda", events=[dose])
     np.testing.assert_allclose(sol.zs[1:, 0], np.cos([0.5, 0.6, 2]), atol=2e-4)
