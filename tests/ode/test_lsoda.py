@@ -11,6 +11,7 @@ from refnode_validation.detest.catalog import PROBLEMS as DETEST
 from refnode_validation.stiff.catalog import PROBLEMS as STIFF
 
 import refnode as rn
+from refnode.ode import lsoda
 from refnode.ode.bdf import ERROR_CONSTANT, MAX_ORDER, BdfSteps
 from refnode.ode.control import SAFETY, max_norm, rms
 from refnode.ode.lsoda import LOOK, POWERS, RATIO, STAY, best_formula, differences, lagrange, slopes, spectral_radius
@@ -207,6 +208,16 @@ def test_switches_wait(f, z0, t1, rtol):
     assert steps.now.not_finite == 7  # and so the trial steps that ended in NaN are those of the whole solve
 
 
+def test_bdf_stays_for_twenty_steps(monkeypatch):
+    """Where any size is small enough for Adams, BDF goes as soon as it may."""
+    monkeypatch.setattr(lsoda, "STABLE", math.inf)
+    _, steps = start(pulse, np.array([1.0, 0.0]), 0.0, 2.5, (), rn.Stats().forward, method="lsoda", rtol=1e-5, atol=1e-7)
+    with quiet():
+        at_work = [isinstance(steps.now, BdfSteps) for _ in steps]
+    runs = [len(list(run)) for name, run in itertools.groupby(at_work) if name]
+    assert len(runs) > 1 and set(runs[:-1]) == {STAY}
+
+
 def test_a_saved_solve_goes_on_to_the_same_bits():
     """With differences, whose step sizes are part of what must be saved, even while Adams is at work: that of the second component, on which
     nothing depends, grows with every Jacobian."""
@@ -214,14 +225,14 @@ def test_a_saved_solve_goes_on_to_the_same_bits():
         dz = pulse(z, t, theta)
         return np.array([dz[0] - z[1], dz[1]])
 
-    whole = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, method="lsoda", rtol=1e-5, atol=1e-7)
+    whole = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, method="lsoda", jac="differences", rtol=1e-5, atol=1e-7)
     saved, steps = [], []
     for step in whole:
         steps.append(step)
         saved.append(whole.state())
     assert {str(state["at_work"]) for state in saved} == {"adams", "bdf"}
     for i in range(3, len(steps), 17):
-        again = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, state=saved[i], method="lsoda", rtol=1e-5, atol=1e-7)
+        again = rn.Stepper(f, np.array([1.0, 0.0]), 0.0, 4.5, state=saved[i], method="lsoda", jac="differences", rtol=1e-5, atol=1e-7)
         for j, step in enumerate(steps[i + 1:i + 40], i + 1):
             np.testing.assert_array_equal(again.step().z1, step.z1)
             found = again.state()
