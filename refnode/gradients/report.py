@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.transforms import pullback, value_and_grad
+from refnode.autodiff.transforms import grad, value_and_grad
 from refnode.errors import ReconstructionWarning, SolverError, TraceError
 from refnode.gradients import select
 from refnode.gradients.algebra import at
@@ -109,20 +109,20 @@ def gradient_report(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
     loss = _sum_of_squares if loss is None else loss
     rtol = _smallest(solver.get("rtol", 1e-6))
 
-    def gradient(name: str, stats: Stats | None = None, **keywords: Any) -> tuple[Any, Any]:
+    def gradient(name: str, z0: Tree, theta: Tree, stats: Stats | None = None, **keywords: Any) -> tuple[Any, Any]:
         return value_and_grad(lambda z0, ts, theta: loss(select.odeint(f, z0, ts, theta, gradient=name, stats=stats, **keywords)), (0, 1, 2))(
-            as_state(z0), np.asarray(ts, float), theta)
+            z0, np.asarray(ts, float), theta)
 
-    arguments_64 = tree_map(_in_float64, as_state(z0)), np.asarray(ts, float), tree_map(_in_float64, theta)
-    zs, back = pullback(lambda z0, ts, theta: select.odeint(f, z0, ts, theta, gradient="discrete", **_tight(solver)), *arguments_64)
-    value, dLdzs = value_and_grad(loss)(zs)
-    exact = back(dLdzs)
+    z0, tight = as_state(z0), _tight(solver)
+    in_float64 = tree_map(_in_float64, z0), tree_map(_in_float64, theta)
+    value, exact = gradient("discrete", *in_float64, **tight)
+    dLdzs = grad(loss)(select.odeint(f, in_float64[0], ts, in_float64[1], gradient="discrete", **tight))
     units = [rtol * _largest(part) + _smallest(solver.get("atol", 1e-8)) * _largest(dLdzs) for part in exact]
     methods = []
     for name in names:
         unknown = [*(() if name in SOLVE_BACKWARDS else OWN), *(keyword for keyword in own if keyword not in select.OF_ONE.get(name, ()))]
         keywords = {keyword: given for keyword, given in solver.items() if keyword not in unknown}
-        methods.append(_measure(name, partial(gradient, name, **keywords), exact, units))
+        methods.append(_measure(name, partial(gradient, name, z0, theta, **keywords), exact, units))
     with np.errstate(all="ignore"):
         times, reconstruction, growth = _backwards(f, z0, ts, theta, solver)
     return GradientReport(float(value), methods, times, reconstruction, growth, rtol, recommend(methods, reconstruction, growth, memory))
@@ -152,8 +152,15 @@ def recommend(methods: list[MethodReport], reconstruction: np.ndarray, growth: n
         why.append(f"{', '.join(f'{m.name} is {m.off:.2g} tolerances off' for m in wrong)}, {best.name} {best.off:.2g}")
     adjoint = next((m for m in methods if m.name == "adjoint"), best)
     if adjoint not in done:
-        verdict = "fails" if adjoint.gradient is None else "warns"
-        why.append(f"the adjoint {verdict}, as {_back(reconstruction)} when solved backwards, where {_growth(growth)}")
+        found = f"{_back(reconstruction)} when solved backwards, where {_growth(growth)}"
+        if adjoint.gradient is not None:
+            why.append(f"the adjoint warns, as {found}")
+        elif adjoint.note.startswith("ReconstructionError"):
+            why.append(f"the adjoint is refused, as {found}")
+        else:
+            why.append("the adjoint fails for another reason, which its note tells")
+    if best.off > WARN_ABOVE:
+        why.append(f"but it is {best.off:.2g} tolerances off, and none of the others ten times closer: the solve itself may not be accurate enough")
     return f'Use gradient="{best.name}": {"; ".join(why)}.'
 
 

@@ -183,4 +183,4 @@ class LsodaSteps(Steps):
         self.past = [(float(t), z) for t, z in zip(progress["past_t"], np.array(progress["past_z"]), strict=True)]
         self.count, self.switches = int(progress["count"]), [(self.t, name)]
         for i, array in enumerate(self.jac.memory):
-            pass
+            array[...] = progress[f"jac_{i}"]
