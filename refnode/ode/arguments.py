@@ -160,7 +160,7 @@ def fixed_grid(name: Any, method: Any, t0: float, t1: float, steps: Any, step_si
         return None
     if steps is not None and step_size is not None:
         raise ValueError("give steps or step_size, not both.")
-    if name in ("bdf", "adams"):
+    if name in ("bdf", "adams", "lsoda"):
         raise ValueError(f"{name} varies its order with its step size: fixed steps are for one-step methods; leave steps and step_size out.")
     if steps is not None:
         n: float = whole_number("steps", steps)

@@ -85,7 +85,7 @@ def predicted_factor(ratio: float, k: int, h: float, before: tuple[float, ...]) 
     if ratio == 0:
         return math.inf
     h_before, ratio_before = before
-    trend = h / h_before * (max(ratio_before, 0.01) / ratio) ** (1 / k)
+    trend = h / h_before * (ratio_before / ratio) ** (1 / k)
     return ratio ** (-1 / k) * (trend if trend < 1 else 1.0)
 
 

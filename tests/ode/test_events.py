@@ -434,9 +434,10 @@ def test_what_an_event_may_not_return(case):
 
 
 @pytest.mark.parametrize("g", [lambda z, t, _: z[:1] - 0.5, lambda z, t, _: np.float32(t - 0.5), lambda z, t, _: np.array([[t - 0.5]]),
-                               lambda z, t, _: max(t - 0.5, 0.0) or -1e-9, lambda z, t, _: 1 if t > 0.5 else -1, lambda z, t, _: math.inf if t > 0.5 else -1.0])
+                               lambda z, t, _: max(t - 0.5, 0.0) or -1e-9, lambda z, t, _: 1 if t > 0.5 else -1,
+                               lambda z, t, _: math.inf if t > 0.5 else -1.0])
 def test_what_an_event_may_return(g):
-    """Arrays with one entry, integers, truth values: False is 0, and so no sign; infinity is a number with a sign."""
+    """Arrays with one entry, integers; infinity is a number with a sign."""
     sol = solve(lambda z, t, _: np.array([1.0, 0.0]), [0.0, 0.0], [0.0, 1.0], method="rk4", steps=3, events=[Event(g)])
     if type(g(np.zeros(2), 0.0, ())) is bool:
         assert len(sol.events[0]) == 0

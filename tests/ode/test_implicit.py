@@ -184,7 +184,7 @@ FACTORS = [  # ratio, k, h, (h, ratio) before -> the factor
     (1 / 16, 4, 1.0, (1.0, 1.0), 2.0),         # it gets better: not more than what it is
     (1 / 16, 4, 1.0, (2.0, 1 / 16), 1.0),      # half the step, and the same ratio: it gets worse, and will again
     (1.0, 4, 1.0, (1.0, 1 / 16), 0.5),
-    (1.0, 2, 1.0, (1.0, 0.0), 0.1),            # an earlier ratio below 0.01 counts as 0.01
+    (1.0, 2, 1.0, (1.0, 0.0), 0.0),            # as SciPy's Radau has it (HW's code counts an earlier ratio below 0.01 as 0.01)
     (0.0, 4, 1.0, (1.0, 1.0), math.inf),
     (16.0, 4, 1.0, (NAN, NAN), 0.5),
 ]

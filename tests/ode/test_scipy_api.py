@@ -30,10 +30,7 @@ EPS = 2.0**-52
 EXPLICIT = [name for name in METHODS if METHODS[name] in TABLEAUS]
 EACH_EXPLICIT_METHOD = pytest.mark.parametrize("method", EXPLICIT)
 EACH_METHOD = pytest.mark.parametrize("method", METHODS)
-FAILING_FOR_A_REASON = {  # SciPy's tests that refnode does not pass, and why
-    "test_integration": "At rtol 1e-3 from t = 5 back to 1 Radau may evaluate f 40 times; SciPy takes 36 in 4 steps, refnode 47: its controller lets "
-    "the third step grow more (it takes an error ratio before it for 0.01 at least, HW IV.8, where SciPy takes it as it is), and that is rejected.",
-}
+FAILING_FOR_A_REASON: dict[str, str] = {}  # SciPy's tests that refnode does not pass, and why
 
 
 # SciPy's own tests
