@@ -93,6 +93,7 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
 
     def back(dLdzs: Tree) -> tuple[None, Tree, Any, Tree]:
         backward = BackwardSolver(z, dLdzs, t, forward, settings, stats)
+        backward.refuse_large_systems((at(z, 0), at(z, 0), zeros_like(theta)), "(z, a, dL/dtheta)")
         times, dLdt = backward.times, [np.float64(0.0)] * len(observed)
         a, dLdtheta = tree_map(lambda z: np.zeros_like(plain(z)[0]), z), zeros_like(theta)
         for i in range(len(times) - 1, 0, -1):

@@ -15,7 +15,7 @@ from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import conform
 from refnode.errors import ReconstructionError, ReconstructionWarning, SolverError
 from refnode.gradients.algebra import at
-from refnode.ode.arguments import method_named, observation_times, spread
+from refnode.ode.arguments import is_implicit, method_named, observation_times, spread
 from refnode.ode.control import Norm, error_ratio, norm_over
 from refnode.ode.solution import Stats
 from refnode.tree import Raveler, Tree, is_container, leaves, tree_map
@@ -26,13 +26,15 @@ FIXED_STEP_RTOL = 1e-5  # fixed steps are asked for no tolerance: this takes its
 REMEDY = ("the dynamics contract too fast to be solved backwards; use gradient='discrete', 'checkpointed' or 'interpolating', or add observation "
           "times (with weight zero in the loss, if you like), at which the state is restored")
 FIXED_STEP_REMEDY = "the steps are too long, or the dynamics contract too fast, to be solved backwards; take more steps or add observation times"
+INSTEAD = {"leapfrog": "rk4", "kvaerno5": "radau5"}  # backwards: (z, a, dL/dtheta) is no (q, p); kvaerno5 asks beyond the end of a step
+LARGEST_IMPLICIT = 500  # unknowns of a linear system
 OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
 
 
 class BackwardSolver:
     """How the augmented system is solved from observation to observation.
 
-    Each backward value defaults to the forward one. backward_atol is in units of max |dL/dz(t_i)|, so that the gradient of c L is c times
+    Each backward value defaults to the forward one (with leapfrog the method is rk4, with kvaerno5 radau5). backward_atol is in units of max |dL/dz(t_i)|, so that the gradient of c L is c times
     the gradient of L (S26); z itself keeps the forward atol. A forward norm that is a function cannot measure the augmented state: "rms"
     takes its place. Without max_steps from the caller an interval is given up after 10,000 steps or 20 times the forward ones. Each solve
     starts with the step size that the one before ended with.
@@ -71,9 +73,10 @@ class BackwardSolver:
         fixed = forward.get("steps") is not None or forward.get("step_size") is not None
         self.remedy, self.state = FIXED_STEP_REMEDY if fixed else REMEDY, "the augmented state (z, a, dL/dtheta)"
         self.rtol = np.maximum(self.rtol, max(_smallest(rtol), FIXED_STEP_RTOL if fixed else 0.0))  # z cannot come back closer than asked for
+        method = forward.get("method", "dopri5")
         norm = settings.get("backward_norm", forward.get("norm") if forward.get("norm") == "max" else "rms")
         self.keywords = {key: value for key, value in forward.items() if key not in ("steps", "first_step", "jac", "jac_sparsity")} | {
-            "method": settings.get("backward_method", forward.get("method", "dopri5")),
+            "method": settings.get("backward_method", INSTEAD.get(method, method)),
             "rtol": _smallest(rtol),
             "atol": (forward.get("atol", 1e-8), tree_map(lambda x: x * unit, atol), _smallest(atol) * unit),
             "norm": seminorm(self.way) if norm == "seminorm" else norm,
@@ -83,6 +86,13 @@ class BackwardSolver:
         if forward.get("steps") is not None:
             length = abs(plain(self.times[-1]) - plain(self.times[0]))
             self.keywords["step_size"] = length / forward["steps"] if length else 1.0
+
+    def refuse_large_systems(self, state: Tree, what: str) -> None:
+        """An implicit method solves linear systems as large as the state of the backward solve."""
+        size = sum(np.size(plain(leaf)) for leaf in leaves(state))
+        if is_implicit(self.keywords["method"]) and size > LARGEST_IMPLICIT:
+            raise ValueError(f"the backward solve of {what} by {self.keywords['method']} would take linear systems of {size} unknowns; above "
+                             f"{LARGEST_IMPLICIT} use gradient='quadrature', which solves for a alone, or an explicit backward_method.")
 
     @contextlib.contextmanager
     def interval(self, i: int) -> Iterator[dict[str, Any]]:

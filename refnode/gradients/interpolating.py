@@ -13,12 +13,9 @@ from refnode.gradients.algebra import arrays, last, negative, zeros_like
 from refnode.gradients.backward import BackwardSolver
 from refnode.gradients.jacobians import with_jacobian
 from refnode.gradients.trajectory import pullback_along, solve_alone
-from refnode.ode.arguments import is_implicit
 from refnode.ode.solution import Solution
 from refnode.ode.solve import solve
-from refnode.tree import Raveler, Tree
-
-LARGEST_IMPLICIT = 500
+from refnode.tree import Tree
 
 
 def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, backward: BackwardSolver,
@@ -38,9 +35,7 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
 
     keywords["atol"] = keywords["atol"][1:]
     s0 = arrays((a, zeros_like(theta)))
-    if is_implicit(keywords["method"]) and Raveler(s0).size > LARGEST_IMPLICIT:
-        raise ValueError(f"gradient='interpolating' would solve linear systems of {Raveler(s0).size} unknowns, for (a, dL/dtheta), with an implicit "
-                         f"backward_method; above {LARGEST_IMPLICIT} use gradient='quadrature', which solves for a alone.")
+    backward.refuse_large_systems(s0, "(a, dL/dtheta)")
     a, dLdtheta = last(solve(aug_dynamics, s0, [t1, t0], theta, **with_jacobian(aug_dynamics, keywords)).zs)
     return a, dLdtheta
 

@@ -46,7 +46,7 @@ def pullback_along(name: str, interval: Interval) -> Callable[..., tuple[Tree, C
 
     def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
         once(z0, ts, theta)
-        if (solver.get("backward_method") or solver.get("method")) in BEYOND:
+        if solver.get("backward_method") in BEYOND:
             raise ValueError(f"gradient={name!r} cannot be solved backwards by {', '.join(BEYOND)}, which asks for z(t) beyond the end of the solve; "
                              "give another backward_method.")
         stats = Stats() if stats is None else stats

@@ -21,20 +21,24 @@ def rk_step(f: Evaluate, z: np.ndarray, t: float, t1: float, K: np.ndarray, meth
         Y_i = z + h sum_{j<i} A[i, j] k_j,   k_i = f(Y_i, t + c_i h),   h = t1 - t
         z1 = z + h sum_i b_i k_i,            error = h sum_i (b_i - b_hat_i) k_i
 
-    z: (n,). K: (s, n), whose row 0 holds f(z, t) on entry and whose other rows are filled.
+    z: (n,). K: (s, n), whose row 0 holds f(z, t) on entry and whose other rows are filled. Where the last stage is the first of the next step, its Y
+    is z1.
     Statement: S2. HNW: II.1 (1.8), II.4 (4.4)
     """
     h = np.array(t1 - t, method.b.dtype)  # NumPy multiplies by an array without axes twice as fast as by a float
-    fill_stages(f, z, t, t1, h, K, method, 1)
-    z1 = z + h * method.b.dot(K)
+    Y = fill_stages(f, z, t, t1, h, K, method, 1)
+    z1 = Y if method.fsal else z + h * method.b.dot(K)
     return z1, None if method.e is None else h * method.e.dot(K)
 
 
-def fill_stages(f: Evaluate, z: np.ndarray, t: float, t1: float, h: np.ndarray, K: np.ndarray, method: Coefficients, first: int) -> None:
-    """The stages from number `first` on, from those before them."""
+def fill_stages(f: Evaluate, z: np.ndarray, t: float, t1: float, h: np.ndarray, K: np.ndarray, method: Coefficients, first: int) -> np.ndarray:
+    """The stages from number `first` on, from those before them. Returns the last one's Y."""
+    Y = z
     for i in range(first, len(K)):
         c = method.c[i]
-        f(z + h * method.A[i].dot(K[:i]), t1 if c == 1 else t + c * (t1 - t), K[i])  # t + h may miss t1 by a rounding error
+        Y = z + h * method.A[i].dot(K[:i])
+        f(Y, t1 if c == 1 else t + c * (t1 - t), K[i])  # t + h may miss t1 by a rounding error
+    return Y
 
 
 def interpolate(z: np.ndarray, h: float, K: np.ndarray, method: Coefficients, theta: np.ndarray) -> np.ndarray:

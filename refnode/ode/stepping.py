@@ -219,7 +219,7 @@ class FixedSteps(Steps):
         z1, _ = self.method.try_step(self.f_here, z, t, t1)
         if self.attempts is not None:
             self.attempts.append((t, t1 - t, math.nan, True, self.method.p))
-        if not np.all(np.isfinite(z1)):  # every stage counts, those with weight 0 too: 0 NaN is NaN
+        if not all(np.all(np.isfinite(x)) for x in (z1, *self.method.memory)):  # every stage counts, the one that only the next step needs too
             raise Failure(NonFiniteDynamics, f"the step from t = {t} to {t1} ended in NaN or infinity; take smaller steps.", t1 - t)
         self.stats.accepted += 1
         self.stats.next_h = abs(t1 - t)

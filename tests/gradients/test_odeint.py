@@ -296,3 +296,19 @@ def test_the_seminorm_sees_z_and_a_and_nothing_else():
         error = np.zeros(14)
         error[place] = 1.0
         assert norm(error) == pytest.approx(expected, rel=1e-15)
+
+
+def test_the_backward_solve_of_methods_that_cannot_take_it():
+    """leapfrog's (z, a, dL/dtheta) is no (q, p): rk4 with the same steps takes the way back. A pendulum; differences of a tight solve."""
+    def loss(theta, **how):
+        z0 = (np.array([1.0]), np.array([0.2]))
+        return np.sum(rn.odeint(lambda z, t, theta: (z[1], -theta * np.sin(z[0])), z0, [0.0, 1.0, 2.0], theta, **how)[0])
+    found = rn.grad(lambda theta: loss(theta, method="leapfrog", steps=400))(1.3)
+    tight = {"rtol": 1e-11, "atol": 1e-13}
+    assert found == pytest.approx((loss(1.3 + 1e-5, **tight) - loss(1.3 - 1e-5, **tight)) / 2e-5, rel=1e-4)
+
+
+def test_linear_systems_that_are_too_large():
+    A = np.zeros((23, 23))
+    with pytest.raises(ValueError, match=r"\(z, a, dL/dtheta\) by radau5 would take linear systems of 575 unknowns.*gradient='quadrature'"):
+        rn.grad(lambda A: np.sum(rn.ODESolve(np.ones(23), lambda z, t, A: A @ z, 0.0, 1.0, A, method="radau5")))(A)
