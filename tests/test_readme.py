@@ -34,7 +34,7 @@ def test_the_two_commands_stand_at_the_top():
 def index_rows():
     for line in README.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if re.fullmatch(r"S\d+", cells[0]):
+        if re.fullmatch(r"[SE]\d+", cells[0]):
             yield cells[0], re.findall(r"`([^`]+)`", cells[-1])
 
 
@@ -43,7 +43,7 @@ def test_index_and_registry_are_the_same():
 
 
 def tagged(doc):
-    return set(re.findall(r"S\d+", " ".join(re.findall(r"Statement: ((?:S\d+(?:, )?)+)", doc or ""))))
+    return set(re.findall(r"[SE]\d+", " ".join(re.findall(r"Statement: ((?:[SE]\d+(?:, )?)+)", doc or ""))))
 
 
 def symbol(name):

@@ -34,10 +34,10 @@ OWN = ("backward_method", "backward_rtol", "backward_atol", "backward_norm")
 class BackwardSolver:
     """How the augmented system is solved from observation to observation.
 
-    Each backward value defaults to the forward one (with leapfrog the method is rk4, with kvaerno5 radau5). backward_atol is in units of max |dL/dz(t_i)|, so that the gradient of c L is c times
-    the gradient of L (S26); z itself keeps the forward atol. A forward norm that is a function cannot measure the augmented state: "rms"
-    takes its place. Without max_steps from the caller an interval is given up after 10,000 steps or 20 times the forward ones. Each solve
-    starts with the step size that the one before ended with.
+    Each backward value defaults to the forward one (but with leapfrog the method is rk4, with kvaerno5 radau5). backward_atol is in units of
+    max |dL/dz(t_i)|, so that the gradient of c L is c times the gradient of L (S26); z itself keeps the forward atol. A forward norm that is a
+    function cannot measure the augmented state: "rms" takes its place. Without max_steps from the caller an interval is given up after 10,000
+    steps or 20 times the forward ones. Each solve starts with the step size that the one before ended with.
     """
 
     @staticmethod
