@@ -143,7 +143,10 @@ def _users_stacklevel() -> int:
 
 
 def seminorm(way: Raveler) -> Norm:
-    """The error norm of (z, a, dL/dtheta) without dL/dtheta, which does not feed back into the solve. (Kidger, Chen, Lyons 2021)"""
+    """The error norm of (z, a, dL/dtheta) without dL/dtheta, which does not feed back into the solve. (Kidger, Chen, Lyons 2021)
+
+    Statement: E10
+    """
     return norm_over([*way.parts, *(slice(way.size + part.start, way.size + part.stop) for part in way.parts)])
 
 

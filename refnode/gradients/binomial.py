@@ -34,6 +34,7 @@ def split(length: int, s: int) -> int:
     """How far to advance before the next state is kept, of s states in all; to the last step, if s = 1. length >= 2.
 
     Optimal is every m with C(s + r - 2, s) <= m <= C(s + r - 1, s) and the same for length - m with s - 1: this is the smallest.
+    Statement: E3
     """
     if s == 1:
         return length - 1

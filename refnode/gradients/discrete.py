@@ -44,7 +44,10 @@ def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | 
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
-    """zs, and the way back: see `pullback_through`, with all steps in memory."""
+    """zs, and the way back: see `pullback_through`, with all steps in memory.
+
+    Statement: E2, E4
+    """
     refuse_backward("discrete", solver)
     return pullback_through(AllSteps(), f, z0, ts, theta, Stats() if stats is None else stats, solver)
 
@@ -109,7 +112,8 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
     The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is what the later step has
     left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Cotangents that are zero are not pulled back.
     times: where f was asked.
-    Source: paper.md E1; Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
+    Source: Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
+    Statement: E1
     """
     h, K = step.t1 - step.t, step.K
     s = len(K)
@@ -211,7 +215,7 @@ def step_size_cotangents(f: Dynamics, z0: Tree, ts: Any, theta: Tree, dLdzs: Tre
         dL/dh_n = a1^T sum_i b_i k_i + sum_i Y_bar_i^T sum_j a_ij k_j + sum_i c_i k_bar_i^T df/dt + sum over later steps, all i, of k_bar_i^T df/dt
 
     A longer step moves all later ones; an observation inside of a step stays at its fraction of it, and adds g^T sum_i w_i k_i.
-    Source: paper.md E1
+    Source: Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     """
     recording = Recording(f, z0, arguments.observation_times(ts), theta, AllSteps(), SolveStats(), **with_jacobian(f, solver))
     reverse = StepSizes(recording, SolveStats())

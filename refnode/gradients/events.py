@@ -31,7 +31,8 @@ def odeint_event(f: Callable[..., Any], z0: Tree, t0: Any, t1: Any, event: Event
     event: an `Event` (its direction counts), or g alone. t1: where the search ends; it has no derivative. Keywords: those of `odeint`. A zero of g at
     t0 itself is not an event. To go on from an event, make the next call from (t, new z): the gradient follows through any number of them.
     Raises `EventError` if there is none before t1, or if g passes through zero with no speed, where its time has no derivative.
-    Source: paper.md E15; Chen, Amos, Nickel 2021 (arXiv 2011.03902), eq. (9)
+    Source: Chen, Amos, Nickel 2021 (arXiv 2011.03902), eq. (9)
+    Statement: E15
     """
     select.check_keywords(solver, (*select.FORWARD, *select.OWN, "gradient", "stats"))
     if solver.get("gradient", "adjoint") not in select.GRADIENTS:

@@ -46,6 +46,7 @@ def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
     the tolerances of z, atol / max(1, |p_j|) for dz/dp_j; the largest ratio counts. zs is therefore not to the bit what a plain solve gives.
     z and S are solved with odeint itself, so that the gradient is differentiable again; then the sensitivities of S are counted, too.
     Source: Caracotsios, Stewart 1985; Maly, Petzold 1996.
+    Statement: E9
     """
     check(solver)
     stats = Stats() if stats is None else stats

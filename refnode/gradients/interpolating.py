@@ -26,6 +26,7 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
 
     Algorithm 1 without its first line. The error test sees both parts ("seminorm": a alone), dL/dtheta by the tightest of the tolerances.
     Source: Hindmarsh et al. 2005 (SUNDIALS); Ma, Dixit, Innes, Guo, Rackauckas 2018 (arXiv 1812.01892).
+    Statement: E8
     """
     def aug_dynamics(s: Tree, t: float, theta: Tree) -> Tree:
         a, _ = s

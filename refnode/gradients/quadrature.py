@@ -37,6 +37,7 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
 
     An implicit method solves with the matrix of a's equation, minus the transpose of df/dz.
     Source: Kim, Ji, Deng, Ma, Rackauckas 2021 (arXiv 2103.15341).
+    Statement: E9
     """
     def adjoint_dynamics(a: Tree, t: float, theta: Tree) -> Tree:
         _, vjp = pullback(f, z(t), t, theta, argnums=(0,), like=a)

@@ -22,6 +22,7 @@ class Coupled:
     error: twice that of Phi_h(w, t), since the other half of the step makes one as large; NaN where w1 is not finite. It does not see z - w.
     A step evaluates f as often as two of the method. McCallum, Foster 2024 (arXiv 2410.11648)
     Deviation: their lam is one number for all steps; with one, n steps damp by lam^n.
+    Statement: E7
     """
 
     def __init__(self, tableau: Tableau, z: np.ndarray, rate: float):

@@ -23,6 +23,7 @@ class Alf:
     of v that changes its sign with each step grows like exp(c t) and makes the steps ever shorter (with fixed steps nothing tells): not for solutions
     that decay long.
     Mutze 2013 (arXiv 1311.6602); Zhuang et al. 2021 (MALI, arXiv 2102.04668), without damping.
+    Statement: E5
     """
 
     p, error_order = 2, 2
@@ -62,6 +63,7 @@ class ReversibleHeun:
     that part grows like exp(c t), and its square does not cancel: the solve then fails, and no smaller step helps (with fixed steps nothing tells).
     Not for solutions that decay for long.
     Kidger, Foster, Li, Lyons 2021 (arXiv 2105.13493)
+    Statement: E6
     """
 
     p, error_order = 2, 2
