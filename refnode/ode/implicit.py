@@ -18,7 +18,7 @@ from refnode.ode.control import MAX_FACTOR, MIN_FACTOR, SAFETY, Control, error_r
 from refnode.ode.jacobian import Jacobian, Matrix, NotFinite, Singular, Solve
 from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
-from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Step, Steps, _spacing, _towards, _underflow, initial_step
+from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Step, Steps, initial_step, spacing, towards, underflow
 
 NEWTON_ITERATIONS = 6
 ROUNDOFF_ITERATIONS = 50
@@ -233,7 +233,7 @@ class ImplicitSteps(Steps):
     def _step(self) -> Step:
         self._begin_step()
         t, z, stop, sign, method, f, stats, control = self.t, self.z, self.stop, self.sign, self.method, self.f_here, self.stats, self.control
-        smallest = max(_spacing(t), control.min_step)
+        smallest = max(spacing(t), control.min_step)
         assert self.h is not None
         h = min(max(self.h, smallest), control.max_step)
         earlier = self.earlier if h == self.h else NO_STEP
@@ -242,7 +242,7 @@ class ImplicitSteps(Steps):
             if h < smallest or failures > MAX_FAILURES:
                 raise self._too_small(sign * h, ratio)
             self.left -= 1
-            tried, t1 = h, _towards(stop, t, sign * h)
+            tried, t1 = h, towards(stop, t, sign * h)
             length = abs(t1 - t)
             try:
                 z1, error = method.attempt(f, z, t, t1)
@@ -281,7 +281,7 @@ class ImplicitSteps(Steps):
         if math.isnan(ratio):
             return Failure(NonFiniteDynamics, f"f or its Jacobian returned NaN or infinity just after t = {self.t}, however small the step "
                            f"(on the way to {self.t_end}); the solution leaves the domain of f there.", h)
-        return _underflow(self.t, h, ratio, self.t_end)
+        return underflow(self.t, h, ratio, self.t_end)
 
     def _first_size(self, f0: np.ndarray) -> None:
         if self.h is None:

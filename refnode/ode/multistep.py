@@ -15,7 +15,7 @@ from refnode.errors import NonFiniteDynamics, StepSizeUnderflow
 from refnode.ode.control import Control
 from refnode.ode.runge_kutta import Evaluate
 from refnode.ode.solution import SolveStats
-from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Steps, _spacing, _towards, _underflow, initial_step
+from refnode.ode.stepping import MAX_NOT_FINITE, Failure, Steps, initial_step, spacing, towards, underflow
 
 
 class MultistepSteps(Steps):
@@ -46,7 +46,7 @@ class MultistepSteps(Steps):
             self.h = initial_step(self.f_here, self.z, self.t, self.stop, f0, self.error_order, self.control)
 
     def _smallest(self) -> float:
-        return max(_spacing(self.t), self.control.min_step)
+        return max(spacing(self.t), self.control.min_step)
 
     def _allowed(self, h: float) -> float:
         return min(max(h, self._smallest()), self.control.max_step)
@@ -59,9 +59,9 @@ class MultistepSteps(Steps):
             if ratio == math.inf:
                 raise Failure(StepSizeUnderflow, f"Newton's method does not converge at t = {self.t} (on the way to {self.t_end}), not even for a "
                               f"step of {h:.1e}; f may be discontinuous there, or jac wrong.", self.sign * h)
-            raise _underflow(self.t, self.sign * h, ratio, self.t_end)
+            raise underflow(self.t, self.sign * h, ratio, self.t_end)
         self.left -= 1
-        return _towards(self.stop, self.t, self.sign * h)
+        return towards(self.stop, self.t, self.sign * h)
 
     def _accepts(self, t1: float, ratio: float) -> bool:
         """Whether the error ratio of the trial step to t1 is below 1, noted where it must be. NaN: so was f; infinity: Newton did not converge."""

@@ -152,15 +152,15 @@ class AdaptiveSteps(Steps):
         t, z, stop, sign, method, f, stats = self.t, self.z, self.stop, self.sign, self.method, self.f_here, self.stats
         control, k = self.control, self.method.error_order
         rtol, atol, norm = control.rtol, control.atol, control.norm
-        smallest = max(_spacing(t), control.min_step)
+        smallest = max(spacing(t), control.min_step)
         assert self.h is not None
         h = min(max(self.h, smallest), control.max_step)
         rejected, ratio = False, 0.0
         while self.left:
             self.left -= 1
             if h < smallest:
-                raise _underflow(t, sign * h, ratio, self.t_end)
-            t1 = _towards(stop, t, sign * h)
+                raise underflow(t, sign * h, ratio, self.t_end)
+            t1 = towards(stop, t, sign * h)
             z1, error = method.try_step(f, z, t, t1)
             ratio = error_ratio(error, z, z1, rtol, atol, norm)
             tried = h
@@ -200,7 +200,7 @@ class FixedSteps(Steps):
                  max_steps: int):
         t_end, sign = grid[-1], math.copysign(1.0, grid[-1] - t)
         inside = [jump for jump in jumps if sign * (jump - t) > 0 and sign * (t_end - jump) > 0]
-        apart = [g for g in grid[:-1] if all(abs(g - jump) > _spacing(jump) for jump in inside)]
+        apart = [g for g in grid[:-1] if all(abs(g - jump) > spacing(jump) for jump in inside)]
         self.grid = sorted({*apart, *inside, t_end}, key=lambda g: sign * g)
         super().__init__(f, method, z, t, t_end, jumps, stats, max_steps)
 
@@ -233,25 +233,25 @@ def initial_step(f: Evaluate, z: np.ndarray, t: float, t_end: float, f0: np.ndar
     scale = control.atol + control.rtol * np.abs(z)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         h0, d1 = first_guess(z, f0, scale, length, control.norm)
-        h0 = max(h0, min(_spacing(t), length))
+        h0 = max(h0, min(spacing(t), length))
         h = math.copysign(h0, t_end - t)
         f1 = np.empty_like(f0)
-        f(z + h * f0, _towards(t_end, t, h), f1)
+        f(z + h * f0, towards(t_end, t, h), f1)
         d2 = control.norm((f1 - f0) / scale) / h0
     return starting_step(h0, d1, d2, k, length) if math.isfinite(d2) else h0 / 100
 
 
-def _towards(t_end: float, t: float, h: float) -> float:
+def towards(t_end: float, t: float, h: float) -> float:
     """t + h, or t_end where that lies beyond."""
     return min(t + h, t_end) if h > 0 else max(t + h, t_end)
 
 
-def _spacing(t: float) -> float:
+def spacing(t: float) -> float:
     """Ten units in the last place of t: the time axis is too coarse for smaller steps."""
     return 10 * math.ulp(t)
 
 
-def _underflow(t: float, h: float, ratio: float, t_end: float) -> Failure:
+def underflow(t: float, h: float, ratio: float, t_end: float) -> Failure:
     if not math.isfinite(ratio):
         return Failure(NonFiniteDynamics, f"f returned NaN or infinity just after t = {t}, however small the step (on the way to {t_end}); "
                        "the solution leaves the domain of f there.", h)
