@@ -110,3 +110,17 @@ def test_statistics():
     stats = rn.Stats()
     rn.grad(lambda h0: impact(h0, *START[1:], THETA, 2, stats=stats))(START[0])
     assert stats.forward.nfe > 0 and stats.backward.nvjp > 0
+
+
+def test_an_event_whose_time_the_tolerances_do_not_determine():
+    """z = t^3 touches its zero with no speed: dt/dz is infinite there, and whatever rounding leaves of it is no derivative."""
+    def f(z, t, theta):
+        return np.stack([z[1], 6 * t + 0 * z[0]])
+    with pytest.raises(rn.EventError, match="hardly any speed"):
+        rn.grad(lambda z0: rn.odeint_event(f, z0, -1.0, 2.0, lambda z, t, theta: z[0])[0])(np.array([-1.0, 3.0]))
+
+
+@pytest.mark.parametrize("event", [rn.Event(lambda z, t, theta: z - 1, terminal=2), rn.Event(lambda z, t, theta: z - 1, reset=lambda z, t, theta: 0 * z)])
+def test_what_only_a_solve_can_do_with_an_event_is_refused(event):
+    with pytest.raises(ValueError, match=r"odeint_event finds the first event"):
+        rn.odeint_event(lambda z, t, theta: 1.0 + 0 * z, 0.0, 0.0, 3.0, event)

@@ -312,3 +312,16 @@ def test_linear_systems_that_are_too_large():
     A = np.zeros((23, 23))
     with pytest.raises(ValueError, match=r"\(z, a, dL/dtheta\) by radau5 would take linear systems of 575 unknowns.*gradient='quadrature'"):
         rn.grad(lambda A: np.sum(rn.ODESolve(np.ones(23), lambda z, t, A: A @ z, 0.0, 1.0, A, method="radau5")))(A)
+
+
+@pytest.mark.parametrize("method", ["implicit_euler", "kvaerno3", "kvaerno5", "bdf"])
+def test_implicit_methods_take_complex_states(method):
+    """Jacobians by differences, since the engine is for real numbers: z' = i z, to 1000 tolerances (implicit_euler is of order 1)."""
+    z1 = rn.solve(lambda z, t, theta: 1j * z, np.array([1.0 + 0j]), [0.0, 1.0], method=method, rtol=1e-5, atol=1e-7).zs[-1, 0]
+    assert abs(z1 - np.exp(1j)) < 1e-2
+
+
+def test_controllers_where_there_is_nothing_to_control():
+    for keywords in ({"method": "radau5"}, {"method": "adams"}, {"steps": 3}):
+        with pytest.raises(ValueError, match="controller='PI' is for explicit one-step methods"):
+            rn.solve(lambda z, t, theta: -z, 1.0, [0.0, 1.0], controller="PI", **keywords)

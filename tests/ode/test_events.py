@@ -494,3 +494,10 @@ def test_wrong_events(case):
     with pytest.raises(kind) as caught:
         build()
     assert words in str(caught.value)
+
+
+def test_where_g_is_zero_for_a_while_its_first_zero_counts():
+    """max(cos t, 0) is 0 from pi/2 on, wherever the step ends."""
+    sol = solve(lambda z, t, _: z[::-1] * np.array([1.0, -1.0]), [0.0, 1.0], [0.0, 3.0], rtol=1e-10, atol=1e-12,
+                events=[Event(lambda z, t, _: max(z[1], 0.0), terminal=True)])
+    assert sol.events[0].ts[0] == pytest.approx(math.pi / 2, abs=1e-9)

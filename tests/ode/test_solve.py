@@ -489,3 +489,15 @@ def test_a_last_step_that_was_cut_short_does_not_shrink_next_h():
 def test_solves_are_deterministic():
     first, second = (solve(linear, Z0, TS) for _ in range(2))
     assert first.zs.tobytes() == second.zs.tobytes() and first.t_steps.tobytes() == second.t_steps.tobytes()
+
+
+@pytest.mark.parametrize("method", ["bosh3", "dopri5", "dop853"])
+def test_a_component_that_stays_zero_needs_no_absolute_tolerance(method):
+    """0 / 0 in the error test is no error."""
+    found = solve(lambda z, t, _: np.array([-z[0], 0.0]), [1.0, 0.0], [0.0, 1.0], method=method, atol=0.0)
+    assert found.zs[-1, 1] == 0 and found.zs[-1, 0] == pytest.approx(math.exp(-1), rel=1e-5) and found.stats.nfe < 200
+
+
+def test_error_ratios_whose_squares_underflow():
+    """Time in units of 1e150: r_hat^2 of dop853 is below the smallest number."""
+    assert solve(lambda z, t, _: -z / 1e150, [1.0], [0.0, 1e150], method="dop853", rtol=1e-5).zs[-1, 0] == pytest.approx(math.exp(-1), rel=1e-4)

@@ -103,3 +103,18 @@ def test_a_failure_leaves_the_stepper_where_it_was():
 def test_wrong_states(state, words):
     with pytest.raises(ValueError, match=words):
         rn.Stepper(f, [1.0, 0.0], 0.0, 1.0, state=state)
+
+
+def test_a_state_from_beyond_the_end_is_refused():
+    done = rn.Stepper(f, [1.0, 0.0], 0.0, 1.0)
+    taken(done)
+    with pytest.raises(ValueError, match=r"taken at t = 1\.0, beyond the end 0\.5"):
+        rn.Stepper(f, [1.0, 0.0], 0.0, 0.5, state=done.state())
+
+
+@pytest.mark.parametrize(("keywords", "words"), [({"tol": 1e-3}, "there is no argument 'tol'"), ({"events": []}, "events is an argument of rn.solve")])
+def test_wrong_keywords(keywords, words):
+    with pytest.raises(TypeError, match=words):
+        rn.Stepper(f, [1.0, 0.0], 0.0, 1.0, **keywords)
+    with pytest.raises(ValueError, match="t1 must be a finite number"):
+        rn.Stepper(f, [1.0, 0.0], 0.0, math.inf)
