@@ -128,13 +128,13 @@ class BackwardSolver:
         """One warning for the whole backward pass, at the worst of its observations."""
         ratio, i = self.worst
         if ratio > WARN_ABOVE:
-            warnings.warn(f"{self._found(ratio, i)}: {self.remedy}.", ReconstructionWarning, stacklevel=_users_stacklevel())
+            warnings.warn(f"{self._found(ratio, i)}: {self.remedy}.", ReconstructionWarning, stacklevel=users_stacklevel())
 
     def _found(self, ratio: float, i: int) -> str:
         return f"the state at ts[{i}] = {plain(self.times[i]):.6g} came back {ratio:.3g} tolerances away from the stored one"
 
 
-def _users_stacklevel() -> int:
+def users_stacklevel() -> int:
     """How far up the first frame outside refnode is, as `warnings.warn` counts in the function that calls this one."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("refnode."):

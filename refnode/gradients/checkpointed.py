@@ -23,7 +23,6 @@ from refnode.ode.solve import solve
 from refnode.ode.stepping import FixedSteps
 from refnode.tree import Tree
 
-Kept = tuple[int, np.ndarray, np.ndarray | None]
 AUTO = 32  # 561 steps are taken again at most twice, 6,545 at most three times, 58,905 four times
 
 
@@ -56,11 +55,11 @@ def _number(checkpoints: Any) -> int:
 
 
 class Checkpoints:
-    """A stack of kept states: (n, z in front of step n, its first stage where `first_stage` gives one). And the last step as it is."""
+    """A stack of kept states: (n, z in front of step n). And the last step as it is."""
 
     def __init__(self, number: int):
         self.number = number
-        self.kept: list[Kept] = []
+        self.kept: list[tuple[int, np.ndarray]] = []
         self.last: RungeKuttaStep | None = None
         self.planned: frozenset[int] | None = None
 
@@ -70,7 +69,7 @@ class Checkpoints:
         if n == 1:
             if not recording.is_explicit:
                 raise ValueError("gradient='checkpointed' takes steps again, as explicit methods can; take gradient='discrete' for an implicit one.")
-            kept.append((0, step.z, None))
+            kept.append((0, step.z))
             self.planned = frozenset(placed(len(steps.grid), self.number)) if isinstance(steps, FixedSteps) else None
         self.last = step
         if step.t1 == steps.t_end:
@@ -82,11 +81,11 @@ class Checkpoints:
             del kept[place]
         elif self.planned is not None and n not in self.planned:
             return
-        kept.append((n, step.z1, first_stage(recording, n, step)))
+        kept.append((n, step.z1))
 
     def backwards(self, recording: Recording, stats: SolveStats) -> Iterator[RungeKuttaStep]:
         """Towards each step from the nearest state before it; where there is room for more states, they are kept on the way."""
-        kept, last = self.kept or [(0, recording.states[0], None)], self.last
+        kept, last = self.kept or [(0, recording.states[0])], self.last
         self.kept, self.last = [], None
         again = Again(recording, stats)
         for n in range(len(recording) - 1, -1, -1):
@@ -96,15 +95,15 @@ class Checkpoints:
                 yield last
                 last = None
                 continue
-            m, z, k = kept[-1]
+            m, z = kept[-1]
             while m < n:
                 free = self.number - len(kept)
                 target = m + split(n + 1 - m, free + 1)
-                z, k = again.advance(m, target, z, k)
+                z = again.advance(m, target, z)
                 m = target
                 if free:
-                    kept.append((m, z, k))
-            step = again.step(n, z, k)
+                    kept.append((m, z))
+            step = again.step(n, z)
             first, end, _ = recording.nodes(n)
             if first < end:
                 step.complete()
@@ -119,15 +118,14 @@ class Again:
         self.K = np.empty((len(recording.method.b), recording.way.size), recording.way.dtype)
         self.done = -1  # the number of the step whose stages K holds
 
-    def advance(self, n: int, end: int, z: np.ndarray, k: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def advance(self, n: int, end: int, z: np.ndarray) -> np.ndarray:
         """From in front of step n to in front of step number `end`."""
         for m in range(n, end):
-            step = self.step(m, z, k)
-            z, k = step.z1, None
-        return z, first_stage(self.recording, end, step)
+            z = self.step(m, z).z1
+        return z
 
-    def step(self, n: int, z: np.ndarray, k: np.ndarray | None) -> RungeKuttaStep:
-        """Step n from z; k: its first stage, where that is not f at z."""
+    def step(self, n: int, z: np.ndarray) -> RungeKuttaStep:
+        """Step n from z."""
         recording, way = self.recording, self.recording.way
         t, t1, (low, high) = recording.ends[n], recording.ends[n + 1], recording.asked(n)
 
@@ -137,21 +135,9 @@ class Again:
 
         if recording.shares(n) and self.done == n - 1:
             self.K[0] = self.K[-1]
-        elif k is not None:
-            self.K[0] = k
         else:
-            f(z, t, self.K[0])
+            f(z, t, self.K[0])  # where steps share it, the same bits: it was f at z1
         z1, _ = rk_step(f, z, t, t1, self.K, recording.method)
         self.done = n
         self.stats.accepted += 1
         return RungeKuttaStep(t, t1, z, z1, self.K, recording.method, f)
-
-
-def first_stage(recording: Recording, n: int, before: RungeKuttaStep) -> np.ndarray | None:
-    """The stage that step n shares with the one before, if it must be kept for its bits: it is f at z + h sum_j a_sj k_j, which may differ from z1
-    by a rounding error. None: it is f at z1."""
-    method, last = recording.method, len(recording.method.b) - 1
-    h = np.array(before.t1 - before.t, method.b.dtype)
-    if not recording.shares(n) or np.array_equal(before.z + h * method.A[last].dot(before.K[:last]), before.z1):
-        return None
-    return before.K[last].copy()

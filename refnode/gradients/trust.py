@@ -9,7 +9,7 @@ import numpy as np
 
 from refnode.autodiff.trace import plain
 from refnode.errors import ReconstructionError, ReconstructionWarning
-from refnode.gradients.backward import REFUSE_ABOVE, WARN_ABOVE, _users_stacklevel
+from refnode.gradients.backward import REFUSE_ABOVE, WARN_ABOVE, users_stacklevel
 from refnode.ode import arguments
 from refnode.ode.control import error_ratio, norm_over
 from refnode.ode.coupled import Coupled
@@ -84,7 +84,7 @@ class Trust:
         """One warning for a whole pass, at its worst place."""
         (ratio, found), self.worst = self.worst, (0.0, "")
         if ratio > WARN_ABOVE:
-            warnings.warn(f"{found}: {REMEDY}.", ReconstructionWarning, stacklevel=_users_stacklevel())
+            warnings.warn(f"{found}: {REMEDY}.", ReconstructionWarning, stacklevel=users_stacklevel())
 
     def _count(self, difference: np.ndarray, z: Tree, t: float) -> None:
         ratio = self._judge(difference, self._flat(z), t, "the state came back {:.3g} tolerances away", REFUSE_ABOVE)

@@ -120,7 +120,8 @@ def test_an_event_whose_time_the_tolerances_do_not_determine():
         rn.grad(lambda z0: rn.odeint_event(f, z0, -1.0, 2.0, lambda z, t, theta: z[0])[0])(np.array([-1.0, 3.0]))
 
 
-@pytest.mark.parametrize("event", [rn.Event(lambda z, t, theta: z - 1, terminal=2), rn.Event(lambda z, t, theta: z - 1, reset=lambda z, t, theta: 0 * z)])
-def test_what_only_a_solve_can_do_with_an_event_is_refused(event):
+@pytest.mark.parametrize("what", [{"terminal": 2}, {"reset": lambda z, t, theta: 0 * z}], ids=["terminal", "reset"])
+def test_what_only_a_solve_can_do_with_an_event_is_refused(what):
+    event = rn.Event(lambda z, t, theta: z - 1, **what)
     with pytest.raises(ValueError, match=r"odeint_event finds the first event"):
         rn.odeint_event(lambda z, t, theta: 1.0 + 0 * z, 0.0, 0.0, 3.0, event)

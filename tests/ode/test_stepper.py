@@ -112,7 +112,8 @@ def test_a_state_from_beyond_the_end_is_refused():
         rn.Stepper(f, [1.0, 0.0], 0.0, 0.5, state=done.state())
 
 
-@pytest.mark.parametrize(("keywords", "words"), [({"tol": 1e-3}, "there is no argument 'tol'"), ({"events": []}, "events is an argument of rn.solve")])
+@pytest.mark.parametrize(("keywords", "words"), [
+    ({"tol": 1e-3}, "there is no argument 'tol'"), ({"events": []}, "events is an argument of rn.solve")])
 def test_wrong_keywords(keywords, words):
     with pytest.raises(TypeError, match=words):
         rn.Stepper(f, [1.0, 0.0], 0.0, 1.0, **keywords)
