@@ -120,6 +120,9 @@ def check_keywords(given: dict[str, Any], known: tuple[str, ...], who: str = "th
 
             if name in ("events", "dense", "throw", "independent") and who == "the arguments are":
                 raise TypeError(f"{name} is an argument of rn.solve, not of this function.")
+            owner = next((gradient for gradient, own in OF_ONE.items() if name in own), None)
+            if owner is not None:
+                raise TypeError(f"{name} is an argument of gradient={owner!r} alone.")
             near = difflib.get_close_matches(name, known, n=1)
             raise TypeError(f"there is no argument {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"{who} {', '.join(known)}."))
     if not isinstance(given.get("stats"), (Stats, type(None))):

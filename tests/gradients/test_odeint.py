@@ -325,3 +325,8 @@ def test_controllers_where_there_is_nothing_to_control():
     for keywords in ({"method": "radau5"}, {"method": "adams"}, {"steps": 3}):
         with pytest.raises(ValueError, match="controller='PI' is for explicit one-step methods"):
             rn.solve(lambda z, t, theta: -z, 1.0, [0.0, 1.0], controller="PI", **keywords)
+
+
+def test_an_argument_of_another_gradient_is_named_as_such():
+    with pytest.raises(TypeError, match="checkpoints is an argument of gradient='checkpointed' alone"):
+        rn.odeint(lambda z, t, theta: -z, 1.0, [0.0, 1.0], checkpoints=4)
