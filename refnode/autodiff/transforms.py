@@ -43,9 +43,9 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     if own is not None:
         value, own_back = called(own, args, {}) if is_staged(args) else own(*args)
         if like is None or _has_form(value, like):
-            return value, lambda g: tuple(own_back(g))
+            return value, own_back
         conformed, unform = pullback(lambda value: conform(value, like), value)
-        return conformed, lambda g: tuple(own_back(unform(g)[0]))
+        return conformed, lambda g: own_back(unform(g)[0])
     level = Level()
     inputs: list[tuple[Any, Node | None]] = []
 
@@ -273,8 +273,11 @@ def conform(output: Tree, like: Tree) -> Tree:
 
 def _has_form(x: Tree, like: Tree) -> bool:
     """Whether x is what `conform` would make of it."""
+    if type(x) is np.ndarray and type(like) is np.ndarray:
+        return x.shape == like.shape and x.dtype == like.dtype
     if not is_container(like):
-        return x is like if like is None else getattr(x, "dtype", None) == getattr(like, "dtype", np.float64) and np.shape(plain(x)) == np.shape(plain(like))
+        same_dtype = getattr(x, "dtype", None) == getattr(like, "dtype", np.float64)
+        return x is like if like is None else same_dtype and np.shape(plain(x)) == np.shape(plain(like))
     if isinstance(like, dict):
         return isinstance(x, dict) and x.keys() == like.keys() and all(_has_form(x[key], like[key]) for key in like)
     return is_container(x) and not isinstance(x, dict) and len(x) == len(like) and all(map(_has_form, x, like))

@@ -128,14 +128,14 @@ class Compiled:
         names = Names()
         program = merged(trace_pullback(self.f, args, names))
 
-        def elsewhere(g: Tree, args: tuple[Tree, ...], again: Callable[[Tree], Any]) -> Any:
+        def elsewhere(g: Tree, args: tuple[Tree, ...]) -> tuple[Tree, tuple[Any, ...] | None]:
             """A cotangent that the source was not made for: traced, of another kind of number or memory order, or wrong."""
             g = tree_map(lifted, g)
             if not any(isinstance(leaf, Traced) for leaf in leaves(g)):
                 g = checked_cotangent(g, value)
                 if fits_back(g):
-                    return again(g)
-            return self.vjp(*args, g)
+                    return g, None
+            return g, self.vjp(*args, g)
 
         source = Source(self._name(), parameters(self.f, len(args)), program, elsewhere)
         fits_back = source.globals["fits_back"]

@@ -109,7 +109,7 @@ def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------------------------- names
 
-RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "frame", "pool", "buffers", "array", "zeros", "stack", "concatenate", "ndarray", "asarray"}
+RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "cotangents", "frame", "frame1", "frame2", "pool", "buffers", "array", "zeros", "stack", "concatenate", "ndarray", "asarray"}
 
 
 def name_all(program: Program, phases: list[Phase], parameters: list[str], taken: set[str]) -> None:

@@ -32,7 +32,8 @@ class Source:
     """
 
     def __init__(self, name: str, parameters: list[str], program: Program, elsewhere: Callable[..., Any] | None = None):
-        """elsewhere(g, args, back): what the way back does with a cotangent that is not like the one it was made for. None: no way back."""
+        """elsewhere(g, args) -> (g, None) or (g, cotangents): what the way back does with a g that is not like the one it was made for: g, brought to
+        that form, or, where it cannot be, the cotangents. None: there is no way back."""
         self.globals: dict[str, Any] = {"ndarray": np.ndarray, "array": np.array}
         self.consts: dict[str, Any] = {}
         self._numbers = itertools.count()
@@ -108,7 +109,8 @@ class Source:
         g = program.inputs[1]
         self.globals["elsewhere"] = elsewhere
         first, second = self.phases
-        inner = ["if not fits_back(g):", f"    return elsewhere(g, ({', '.join(parameters)}{',' if len(parameters) == 1 else ''}), back)"]
+        again = f"elsewhere(g, ({', '.join(parameters)}{',' if len(parameters) == 1 else ''}))"  # back itself would be a cycle, and keep all alive
+        inner = ["if not fits_back(g):", f"    g, cotangents = {again}", "    if cotangents:", "        return cotangents"]
         inner += self.unpacked(["g"], (g,))
         if first.buffers:
             inner.append("frame1  # whose arrays are read below")
