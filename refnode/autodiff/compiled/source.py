@@ -22,6 +22,7 @@ SYMBOLS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.tru
            operator.eq: "==", operator.ne: "!=", operator.and_: "&", operator.or_: "|", operator.xor: "^"}
 SIGNS = {operator.neg: "-", operator.invert: "~"}
 WIDTH = 110
+KEPT = 2**26  # bytes of buffers that a function keeps for its next calls
 _files = itertools.count(1)
 
 
@@ -152,8 +153,15 @@ class Source:
         return f"({', '.join(map(self.targets, tree))}{',' if len(tree) == 1 else ''})"
 
     def guard(self, parameters: list[str], arguments: tuple[Tree, ...]) -> Iterator[str]:
+        """A tuple of tuples of arrays cannot change but for the numbers in it: if it is the one that was seen last, it is not looked at again."""
         for parameter, arg in zip(parameters, arguments, strict=True):
-            yield from self.checks(arg, parameter)
+            if type(arg) is tuple and is_fixed(arg):
+                seen = self.bound_as(f"seen_{parameter}", [None])
+                yield f"if {parameter} is not {seen}[0]:"
+                yield from indented(self.checks(arg, parameter))
+                yield f"    {seen}[0] = {parameter}"
+            else:
+                yield from self.checks(arg, parameter)
 
     def checks(self, tree: Tree, place: str) -> Iterator[str]:
         """Return False unless what stands at a place is like the tree."""
@@ -263,7 +271,9 @@ class Source:
             name = f"{x.__self__.__name__}_{name}"
         if isinstance(x, np.dtype):
             name = f"dtype_{name}"
-        name = "".join(c if c.isalnum() or c == "_" else "" for c in name) or "function"
+        return self.bound_as("".join(c if c.isalnum() or c == "_" else "" for c in name) or "function", x)
+
+    def bound_as(self, name: str, x: Any) -> str:
         for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))):
             if self.globals.setdefault(candidate, x) == x:  # np.add.reduce is a new object each time
                 return candidate
@@ -291,7 +301,7 @@ class Frame:
             self.arrays = new()
 
     def __del__(self) -> None:
-        if len(self.pool) < 4:
+        if (len(self.pool) + 1) * sum(array.nbytes for array in self.arrays) <= KEPT:
             self.pool.append(self.arrays)
 
 
@@ -299,6 +309,11 @@ def is_matrix_product(args: Any) -> bool:
     """Two matrices without gaps, of two rows and columns at least: there np.dot and np.matmul make the same call of BLAS."""
     return all(isinstance(x, Line) and type(x.value) is np.ndarray and x.value.ndim == 2 and min(x.value.shape) > 1 and x.value.dtype.char in "df"
                and (x.value.flags.c_contiguous or x.value.flags.f_contiguous) for x in args) and args[0].value.dtype == args[1].value.dtype
+
+
+def is_fixed(tree: Tree) -> bool:
+    """Tuples all the way down to arrays of floating-point numbers."""
+    return all(is_fixed(child) for child in tree) if type(tree) is tuple else isinstance(tree, Line) and isinstance(tree.value, np.ndarray)
 
 
 def has_dict(tree: Tree) -> bool:
