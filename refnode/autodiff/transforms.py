@@ -276,8 +276,9 @@ def _has_form(x: Tree, like: Tree) -> bool:
     if type(x) is np.ndarray and type(like) is np.ndarray:
         return x.shape == like.shape and x.dtype == like.dtype
     if not is_container(like):
-        same_dtype = getattr(x, "dtype", None) == getattr(like, "dtype", np.float64)
-        return x is like if like is None else same_dtype and np.shape(plain(x)) == np.shape(plain(like))
+        if like is None or is_container(x):
+            return x is like
+        return getattr(plain(x), "dtype", np.float64) == getattr(plain(like), "dtype", np.float64) and np.shape(plain(x)) == np.shape(plain(like))
     if isinstance(like, dict):
         return isinstance(x, dict) and x.keys() == like.keys() and all(_has_form(x[key], like[key]) for key in like)
     return is_container(x) and not isinstance(x, dict) and len(x) == len(like) and all(map(_has_form, x, like))

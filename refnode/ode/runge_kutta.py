@@ -43,7 +43,10 @@ def fill_stages(f: Evaluate, z: np.ndarray, t: float, t1: float, h: np.ndarray, 
 
 def stage_state(z: np.ndarray, h: np.ndarray, K: np.ndarray, method: Coefficients, i: int) -> np.ndarray:
     """Y_i = z + h sum_{j<i} A[i, j] k_j, where f is asked. h: without axes."""
-    return z + h * method.A[i].dot(K[:i])
+    Y = method.A[i].dot(K[:i])
+    Y *= h
+    Y += z
+    return Y
 
 
 def interpolate(z: np.ndarray, h: float, K: np.ndarray, method: Coefficients, theta: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ class Compiled:
         self._sources: tuple[Source, ...] = ()
         self._pullbacks: tuple[Source, ...] = ()
         self._traced = differentiable(self.__call__, self.pullback)
+        self._traced.__name__ = self._name()
         if example is not None:
             if not isinstance(example, tuple):
                 raise TypeError(f"example must be a tuple of f's arguments, example=(z0, t0, theta), not a {type(example).__name__}.")

@@ -29,11 +29,13 @@ class Line:
     that was traced called it, "" where it has no name.
     """
 
-    __slots__ = ("args", "buffer", "func", "kwargs", "name", "value")
+    __slots__ = ("args", "buffer", "func", "into", "kwargs", "name", "number", "value")
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, name: str = ""):
         self.func, self.args, self.kwargs, self.value, self.name = func, args, kwargs, value, name
+        self.into: Line | None = None  # the operand whose array it writes into
         self.buffer: int | None = None
+        self.number: int | None = None  # of its name, where that is v0, v1, ...
 
     def operands(self) -> Iterator[Line]:
         return lines_in((*self.args, *self.kwargs.values()))

@@ -37,6 +37,7 @@ class Source:
         that form, or, where it cannot be, the cotangents. None: there is no way back."""
         self.globals: dict[str, Any] = {"ndarray": np.ndarray, "array": np.array}
         self.consts: dict[str, Any] = {}
+        self.parameters = {*parameters}
         self._numbers = itertools.count()
         functions = [self.bound(line.func) for line in program.lines if line.func not in SYMBOLS]
         self.phases = phases(program, elsewhere is not None)
@@ -80,6 +81,8 @@ class Source:
                 if not is_written_into(line, phase, i):
                     yield f"{line.name} = array({self.text_of(x, inside)})"
                 yield f"{line.name}[{self.index(index, inside)}] = {self.text_of(value, inside)}"
+            elif line.into is not None and line.name == line.into.name and (text := self.update(line, inside)):
+                yield text
             else:
                 text = self.expression(line, inside)
                 if following is not None and self.is_only_for(line, following, phase, i) and len(text) < WIDTH / 2:
@@ -89,9 +92,9 @@ class Source:
 
     @staticmethod
     def is_only_for(line: Line, following: Line, phase: Phase, i: int) -> bool:
-        by_chance = line.name.startswith("v") and line.name[1:].isdigit()
         once = [x for x in following.operands() if x is line] == [line]
-        return by_chance and line.buffer is None and phase.last[line] == i + 1 and once and following.func is not assign and following.func is not scatter
+        free = line.number is not None and line.buffer is None and line.into is None and following.into is not line
+        return free and phase.last[line] == i + 1 and once and following.func is not assign and following.func is not scatter
 
     def buffers(self, phase: Phase) -> Iterator[str]:
         """Arrays that are used again in the next call: taken from a pool, so that a call inside of a call, or in another thread, has its own."""
@@ -202,9 +205,11 @@ class Source:
         def text(x: Any) -> str:
             return self.text_of(x, inside)
 
+        if line.into is not None:
+            return f"{self.bound(UFUNCS.get(func, func))}({', '.join(map(text, args))}, out={text(line.into)})"
         if line.buffer is not None:
             number = f"{1 + next(i for i, phase in enumerate(self.phases) if line in phase.lines)}" if len(self.phases) > 1 else ""
-            return f"{self.bound(UFUNCS.get(func, func))}({', '.join(map(text, args))}, buffer{number}_{line.buffer})"
+            return f"{self.bound(UFUNCS.get(func, func))}({', '.join(map(text, args))}, out=buffer{number}_{line.buffer})"
         if func in (operator.matmul, np.matmul) and is_matrix_product(args):
             return f"{text(x)}.dot({text(args[1])})"  # the same call of BLAS, and half a microsecond less around it
         if func in SYMBOLS:
@@ -230,6 +235,13 @@ class Source:
         if type(axis := kwargs.get("axis")) is tuple and len(axis) == 1:
             kwargs["axis"] = axis[0]
         return f"{self.bound(func)}({', '.join([*map(text, args), *(f'{key}={text(value)}' for key, value in kwargs.items())])})"
+
+    def update(self, line: Line, inside: dict[Line, str]) -> str:
+        """x += y, for x + y written into x; "" for what has no such form."""
+        if line.func in (operator.add, operator.mul) or (line.func in (operator.sub, operator.truediv) and line.args[0] is line.into):
+            others = [x for x in line.args if x is not line.into]
+            return f"{line.name} {SYMBOLS[line.func]}= {self.text_of(others[0] if others else line.into, inside)}"
+        return ""
 
     def index(self, index: Any, inside: dict[Line, str]) -> str:
         if isinstance(index, tuple) and index:
@@ -275,7 +287,7 @@ class Source:
 
     def bound_as(self, name: str, x: Any) -> str:
         for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))):
-            if self.globals.setdefault(candidate, x) == x:  # np.add.reduce is a new object each time
+            if candidate not in self.parameters and self.globals.setdefault(candidate, x) == x:  # (np.add.reduce is a new object each time)
                 return candidate
         raise AssertionError
 
