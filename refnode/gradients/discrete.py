@@ -31,7 +31,7 @@ from refnode.ode.tableau import Coefficients, Tableau
 from refnode.tree import Tree, leaves, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]
-Pull = Callable[[slice, np.ndarray, np.ndarray], np.ndarray]  # (stages, right, hA) -> Y_bar: see `Reverse.pull`
+Pull = Callable[[slice, np.ndarray, np.ndarray, np.ndarray], None]  # (stages, right, hA, Y_bar): see `Reverse.pull`
 Back = Callable[[Tree], tuple[Any, ...]]
 AtJump = Callable[[int, Tree], Tree]  # (node, a behind it) -> what the jump adds to dL/dtheta
 
@@ -48,7 +48,8 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
     Statement: E2, E4
     """
     refuse_backward("discrete", solver)
-    linearise = hasattr(f, "pullback") and isinstance(arguments.method_named(solver.get("method", "dopri5")), Tableau) and not is_traced((z0, ts, theta))
+    explicit = isinstance(arguments.method_named(solver.get("method", "dopri5")), Tableau)
+    linearise = explicit and hasattr(f, "pullback") and not is_traced((z0, ts, theta))
     return pullback_through(Linearisations() if linearise else AllSteps(), f, z0, ts, theta, Stats() if stats is None else stats, solver)
 
 
@@ -118,8 +119,8 @@ def reverse_step(step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, weights:
     (the row of k_bar that is returned then lacks that part); and stages that depend on each other are solved for at once. An observation inside the
     step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i and g to a: weights (m, s), dLdz (m, n).
     The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is what the later step has
-    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Stages on which nothing depends, and steps behind
-    the last observation that counts, are not pulled back.
+    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Stages on which nothing depends, and steps
+    behind the last observation that counts, are not pulled back.
     Source: Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     Statement: E1
     """
@@ -138,10 +139,10 @@ def reverse_step(step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, weights:
         if i.start >= s:
             continue
         if i.stop < s:
-            k_bar[i] += A[i.stop:, i].T @ Y_bar[i.stop:]
+            k_bar[i] += A[i.stop:, i].T.dot(Y_bar[i.stop:])
         if not (shared and i.start == 0) and i.start not in idle:
-            Y_bar[i] = pull(i, k_bar[i], A[i, i])
-    return a1 + dLdz.sum(0) + Y_bar.sum(0), k_bar, Y_bar
+            pull(i, k_bar[i], A[i, i], Y_bar[i])
+    return a1 + np.add.reduce(dLdz, 0) + np.add.reduce(Y_bar, 0), k_bar, Y_bar
 
 
 class Reverse:
@@ -180,14 +181,16 @@ class Reverse:
         a, k_bar, self.Y_bar = reverse_step(step, a1, k_bar_last, weights, dLdz, shared, self.square, self.pull)
         return a, k_bar[0] if shared else np.float64(0.0)
 
-    def pull(self, stages: slice, right: np.ndarray, hA: np.ndarray) -> np.ndarray:
+    def pull(self, stages: slice, right: np.ndarray, hA: np.ndarray, Y_bar: np.ndarray) -> None:
         """Y_bar_i = J_i^T k_bar_i of stages with k_bar_i - sum_j hA_ji J_j^T k_bar_j = right_i, J_i = df/dz(Y_i). Rows: stages; hA = 0: explicit."""
-        times, memory = self.times, self.recording.memory
+        memory, first = self.recording.memory, stages.start
         if isinstance(memory, Linearisations):
-            return self.carried(memory.backs[self.n][stages.start], times[stages.start], right[0])
-        backs = [self.linearised(self.state(i), times[i]) for i in range(*stages.indices(len(times)))]
+            backs = memory.backs[self.n][stages]
+        else:
+            backs = [self.linearised(self.state(i), self.times[i]) for i in range(first, stages.stop)]
         k_bar = right if self.square.explicit or not hA.any() else self.solved([self.jacobian(back) for back in backs], right, hA)
-        return np.stack([self.carried(back, times[stages.start + i], row) for i, (back, row) in enumerate(zip(backs, k_bar, strict=True))])
+        for i, back in enumerate(backs):
+            self.carried(back, self.times[first + i], k_bar[i], Y_bar[i])
 
     def state(self, i: int) -> np.ndarray:
         """Y_i: where f was asked, to the bit, if the method is explicit."""
@@ -218,14 +221,14 @@ class Reverse:
         self.stats.nvjp += way.size
         return np.array([way.ravel(back(way.unravel(row))[0]) for row in np.eye(way.size, dtype=way.dtype)])
 
-    def carried(self, back: Back, t: float, k_bar: np.ndarray) -> np.ndarray:
-        """Y_bar; the share of theta is added up."""
+    def carried(self, back: Back, t: float, k_bar: np.ndarray, Y_bar: np.ndarray) -> None:
+        """Y_bar from k_bar; the share of theta is added up."""
         way = self.recording.way
         self.stats.nvjp += 1
         z_bar, t_bar, theta_bar = back(way.unravel(k_bar))
         add_into(self.theta_bar, theta_bar)
         self.time_bar(t, t_bar)
-        return way.ravel(z_bar)
+        way.ravel(z_bar, Y_bar)
 
     def time_bar(self, t: float, t_bar: Any) -> None:
         """k_bar^T df/dt at a stage, for `StepSizes`."""

@@ -56,8 +56,8 @@ class AllSteps:
 
 
 class Linearisations(AllSteps):
-    """All steps with the way back through f at each of their stages, so that f is not asked again: for an f that brings its own pullback, and explicit
-    methods. This is the memory of all that the pullbacks of f keep: of a compiled network, its hidden layers at all stages.
+    """All steps with the way back through f at each of their stages, so that f is not asked again: for an f that brings its own pullback, and
+    explicit methods. It takes the memory of all that these pullbacks keep: of a compiled network, the hidden layers at all stages.
 
     backs[n][i]: of stage i of step n; None where the step before has it.
     """

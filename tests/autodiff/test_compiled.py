@@ -1,4 +1,4 @@
-"""compiled(f) is f, bit for bit: over the table of rules, the table of idioms, every gradient method; and it refuses what has no place in a program."""
+"""compiled(f) is f, bit for bit: over the table of rules, the idioms, every gradient method; and it refuses what has no place in a program."""
 
 import gc
 import inspect
@@ -144,7 +144,7 @@ def zoo():
 
 
 ZOO = zoo()
-assert 300 * 40 * 8 > LARGE
+assert LARGE < 300 * 40 * 8
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -163,15 +163,9 @@ def gradients(f, z0, theta, stats, **keywords):
 @pytest.mark.parametrize("name", ZOO)
 def test_every_gradient_method_gives_the_same_bits_by_the_same_steps(name, gradient):
     f, z0, theta = ZOO[name]
-    z0 = tree_map(lambda z: z[:2], z0) if gradient == "forward" and np.ndim(leaves(z0)[0]) == 2 else z0
-    if gradient == "forward" and name in ("mlp, large", "running trace", "mlp"):
-        theta = tree_map(lambda p: p, theta)
+    z0 = tree_map(lambda z: z[:2], z0) if gradient == "forward" and np.ndim(leaves(z0)[0]) == 2 else z0  # at most 2000 sensitivities
     plain, fast = rn.Stats(), rn.Stats()
-    try:
-        wanted = gradients(f, z0, theta, plain, gradient=gradient)
-    except ValueError as error:
-        assert "sensitivities" in str(error)  # too many for "forward"
-        return
+    wanted = gradients(f, z0, theta, plain, gradient=gradient)
     assert same_bits(gradients(rn.compiled(f), z0, theta, fast, gradient=gradient), wanted)
     for found, one in ((fast.forward, plain.forward), (fast.backward, plain.backward)):
         assert (found.accepted, found.rejected, found.nvjp) == (one.accepted, one.rejected, one.nvjp)
@@ -247,10 +241,11 @@ def test_functions_with_their_own_pullback_are_called():
     cube = differentiable(lambda x: x**3, cube_pullback)
     fast = rn.compiled(lambda z, theta: np.sum(cube(z) * theta))
     z, theta = np.array([1.0, 2.0]), np.array([3.0, -1.0])
-    value, back = fast.pullback(z, theta)
+    fast.pullback(z, theta)
     calls.clear()
+    value, back = fast.pullback(z, theta)
     assert value == -5.0
-    assert same_bits(fast.pullback(z, theta)[1](1.0), (9 * z * z / 3 * np.array([1.0, -1 / 3]) * 1.0, z**3)) or calls
+    np.testing.assert_array_equal(back(1.0)[1], z**3)
     assert calls == ["pullback", "back"]
     np.testing.assert_array_equal(back(np.array(1.0))[0], theta * 3 * z * z)
     np.testing.assert_allclose(rn.hvp(fast, (z, theta), (z, 0 * theta))[0], theta * 6 * z * z)
@@ -499,9 +494,9 @@ def test_wrong_calls():
     with pytest.raises(TypeError, match=r"example must be a tuple"):
         rn.compiled(mlp, example=Z0)
     with pytest.raises(ValueError, match=r"mlp has not been called yet.*example="):
-        rn.compiled(mlp).source  # noqa: B018
+        rn.compiled(mlp).source
     with pytest.raises(ValueError, match=r"mlp has not been differentiated yet"):
-        rn.compiled(mlp).vjp_source  # noqa: B018
+        rn.compiled(mlp).vjp_source
     _, back = rn.compiled(mlp).pullback(ZOO["mlp"][1], 0.0, ZOO["mlp"][2])
     with pytest.raises(ValueError, match=r"the cotangent has shape \(2,\) where the value has shape \(5, 3\)"):
         back(np.ones(2))
@@ -564,4 +559,4 @@ def test_pickle_and_repr():
 
 def test_check_dynamics_takes_it():
     f, z0, theta = ZOO["mlp"]
-    assert "mlp" in str(rn.check_dynamics(rn.compiled(f), z0, 0.0, theta)) or True
+    assert str(rn.check_dynamics(rn.compiled(f), z0, 0.0, theta)) == str(rn.check_dynamics(f, z0, 0.0, theta))

@@ -48,7 +48,8 @@ class Phase:
                     break
 
     def _place(self, returned: set[Line]) -> None:
-        """Each large line into a buffer, but for what is returned as it is. An operand that is read for the last time makes room first: NumPy copies where that would be wrong."""
+        """Each large line into a buffer, but for what is returned as it is. An operand that is read for the last time makes room first, but not for a
+        product of matrices."""
         free: dict[Any, list[int]] = {}
         for i, line in enumerate(self.lines):
             if UFUNCS.get(line.func, line.func) is not np.matmul:
@@ -130,7 +131,7 @@ def kind(line: Line) -> Any:
 
 
 def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
-    """An argument, a constant, a buffer, what the way back reads, a read-only view, one of two outputs that are the same; and numbers for 0-d arrays."""
+    """An argument, a constant, a buffer, what the way back reads, a read-only view, one of two outputs that are the same."""
     value = x.value if isinstance(x, Line) else x
     if not isinstance(value, np.ndarray):
         return False
@@ -141,7 +142,8 @@ def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------------------------- names
 
-RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "cotangents", "frame", "frame1", "frame2", "pool", "buffers", "array", "zeros", "stack", "concatenate", "ndarray", "asarray"}
+RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "fits_back", "elsewhere", "cotangents", "frame", "frame1", "frame2", "Frame", "array",
+            "zeros", "stack", "concatenate", "ndarray"}
 
 
 def name_all(program: Program, phases: list[Phase], parameters: list[str], taken: set[str]) -> None:
