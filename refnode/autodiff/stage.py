@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Level, Node, Traced, innermost
+from refnode.autodiff.trace import Traced, innermost
 from refnode.tree import leaves, tree_map
 
 

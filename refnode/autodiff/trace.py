@@ -17,14 +17,12 @@ The verbs: `record`, `call` (NumPy's dispatch ends here), `lift` (object arrays)
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.debug import WATCHING
 from refnode.autodiff.formulas.linalg import LINALG
 from refnode.autodiff.formulas.primitives import Refused, assign, pile
 from refnode.autodiff.formulas.special import special_rule
@@ -32,40 +30,10 @@ from refnode.autodiff.formulas.structure import REARRANGEMENTS, places
 from refnode.autodiff.keywords import CREATION, checked_keywords
 from refnode.autodiff.lowerings import ABOUT_SHAPES, CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES, SHAPED_BY_VALUES
 from refnode.autodiff.messages import name_of, refuse
+from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.rules import ELEMENTWISE, RULES
 from refnode.autodiff.surface import ArrayLike, plain, undifferentiated
-from refnode.errors import here
 from refnode.tree import leaves
-
-_numbers = itertools.count()
-
-
-class Level:
-    """One call of `pullback`. It is alive while the function that is differentiated runs."""
-
-    __slots__ = ("alive", "number", "watched")
-
-    nodes: list[Any]
-    stages = False  # True for a `stage.Stage`, where `compiled` traces: all that is done there is kept in its list of nodes
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.number = next(_numbers)
-        self.watched = WATCHING.get()
-
-
-class Node:
-    """value = func(*args, **kwargs). `parents` are the arguments that belong to the same level: (position, node) pairs.
-
-    `back`, where it is not None, replaces the rule of func: back(g) gives the parents' cotangents. `place` is the user's line, under debug_nans.
-    """
-
-    __slots__ = ("args", "back", "func", "kwargs", "level", "parents", "place", "value")
-
-    def __init__(self, value: Any, level: Level, func: Any = None, args: Any = (), kwargs: Any = None, parents: Any = (), back: Any = None):
-        self.value, self.level, self.func = value, level, func
-        self.args, self.kwargs, self.parents, self.back = args, kwargs, parents, back
-        self.place = here() if level.watched else ""
 
 
 def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Traced:

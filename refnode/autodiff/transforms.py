@@ -16,10 +16,11 @@ from refnode.autodiff.arguments import as_output, checked_cotangent, chosen_argu
 from refnode.autodiff.debug import check_contributions
 from refnode.autodiff.formulas.primitives import cast, sum_to
 from refnode.autodiff.messages import explained
+from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.rules import ELEMENTWISE, RULES
 from refnode.autodiff.stage import called, is_staged
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Level, Node, Traced, innermost, lifted, snapshot
+from refnode.autodiff.trace import Traced, innermost, lifted, snapshot
 from refnode.errors import TraceError
 from refnode.tree import Raveler, Tree, is_container, leaves, rebuild, tree_map
 

@@ -15,9 +15,10 @@ import numpy as np
 from refnode.autodiff.arguments import is_differentiable
 from refnode.autodiff.compiled.names import Names
 from refnode.autodiff.messages import explained, refuse
+from refnode.autodiff.nodes import Node
 from refnode.autodiff.stage import Stage
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Node, Traced, lifted, snapshot
+from refnode.autodiff.trace import Traced, lifted, snapshot
 from refnode.autodiff.transforms import pullback
 from refnode.errors import TraceError
 from refnode.tree import Tree, is_container, leaves, tree_map
