@@ -95,6 +95,23 @@ def lotka_volterra(z, t, theta):
     return [a * x - b * x * y, -c * y + d * x * y]
 
 
+def lorenz(z, t, theta):
+    x, y, w = z
+    sigma, rho, beta = theta["sigma"], theta["rho"], theta["beta"]
+    return np.array([sigma * (y - x), x * (rho - w) - y, x * y - beta * w])
+
+
+def kepler(z, t, mu):
+    x, y, u, v = z
+    r3 = (x * x + y * y) ** 1.5
+    return np.stack([u, v, -mu * x / r3, -mu[()] * y / r3])
+
+
+def pendulum(z, t, theta):
+    angle, speed = z
+    return [speed, -theta[0] * np.sin(angle) - theta[1] * speed + np.where(t > 0.5, 1.0, 0.0)]
+
+
 def filled(z, t, theta):
     dz = np.zeros_like(z)
     dz[0], dz[1] = z[1], -theta * np.sin(z[0])
@@ -136,6 +153,9 @@ def zoo():
         "forced": (forced, np.array([0.5, 0.1]), FORCED_THETA),
         "by keys": (by_keys, rng.normal(size=(4, 3)), {"decay": 0.3, "layer": Weights(rng.normal(size=(3, 3)), rng.normal(size=3)), "depth": 2}),
         "lotka-volterra": (lotka_volterra, np.array([1.0, 0.7]), (1.1, 0.4, 0.8, 0.3)),
+        "lorenz": (lorenz, np.array([1.0, 1.0, 20.0]), {"sigma": 10.0, "rho": 28.0, "beta": 8 / 3}),
+        "kepler": (kepler, np.array([1.0, 0.1, -0.1, 0.9]), np.array(1.2)),
+        "pendulum": (pendulum, np.array([0.4, -1.0]), np.array([1.1, 0.2])),
         "filled": (filled, np.array([0.3, -0.2]), 1.3),
         "pairs": (pairs, (rng.normal(size=(3, 2)), rng.normal(size=(3, 2))), np.array(0.8)),
         "with a helper": (with_helper, rng.normal(size=(6, 3)), layers),
@@ -159,6 +179,7 @@ def gradients(f, z0, theta, stats, **keywords):
     return zs, back(tree_map(lambda z: np.cos(np.arange(z.size)).reshape(z.shape).astype(z.dtype), zs))
 
 
+@pytest.mark.filterwarnings("ignore::refnode.ReconstructionWarning")  # lorenz contracts: the numbers are bad, but the same
 @pytest.mark.parametrize("gradient", ["adjoint", "discrete", "checkpointed", "interpolating", "quadrature", "forward", "reversible"])
 @pytest.mark.parametrize("name", ZOO)
 def test_every_gradient_method_gives_the_same_bits_by_the_same_steps(name, gradient):
@@ -287,6 +308,23 @@ def f_of_readme(z, t, theta):
     assert fast.consts == {"c0": 0.0}  # the cotangent of t
     assert inspect.signature(fast) == inspect.signature(f_of_readme)
     assert fast.__name__ == "f_of_readme"
+
+
+def test_small_systems_compute_with_pythons_floats():
+    fast = rn.compiled(lotka_volterra, example=(np.array([1.0, 0.5]), 0.0, np.array([1.1, 0.4, 0.8, 0.3])))
+    assert "z.tolist()" in fast.source
+    assert "zeros" not in fast.vjp_source  # the entries of theta_bar are put together at once
+
+
+@pytest.mark.parametrize("z", [[0.0, 1.0], [-0.0, 0.0], [np.inf, 1.0], [1e200, 1e200], [np.nan, -0.0]])
+def test_floats_at_their_limits(z):
+    """Python raises where NumPy is infinite; -0.0 and sums with nothing keep their signs."""
+    def f(z):
+        x, y = z
+        return np.array([x * y, y / x, -x, x - y, 1.0 / (x * y), x ** y, x % 2.0]), x * x * y, -y, [x, -x]
+
+    with np.errstate(all="ignore"):
+        check_bits(f, (np.array(z),))
 
 
 def test_names_of_dicts_named_tuples_and_of_arguments_without_names():

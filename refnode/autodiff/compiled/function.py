@@ -12,6 +12,7 @@ import numpy as np
 from refnode.autodiff.arguments import checked_cotangent
 from refnode.autodiff.compiled.names import Names
 from refnode.autodiff.compiled.program import merged, trace, trace_pullback
+from refnode.autodiff.compiled.scalars import on_scalars
 from refnode.autodiff.compiled.source import Source
 from refnode.autodiff.surface import plain
 from refnode.autodiff.trace import Traced, lifted
@@ -120,7 +121,7 @@ class Compiled:
     def _source(self, args: tuple[Tree, ...]) -> tuple[Tree, Source]:
         expected = self.f(*args)  # exceptions of f itself come first
         names = Names()
-        source = Source(self._name(), parameters(self.f, len(args)), merged(trace(self.f, args, names)))
+        source = Source(self._name(), parameters(self.f, len(args)), on_scalars(merged(trace(self.f, args, names))))
         if not same_bits(source.run(*args), expected):
             raise TraceError(OTHER_BITS.format(self._name()))
         return expected, source
@@ -128,7 +129,7 @@ class Compiled:
     def _pullback_source(self, args: tuple[Tree, ...]) -> Source:
         value, back = pullback(self.f, *args)
         names = Names()
-        program = merged(trace_pullback(self.f, args, names))
+        program = on_scalars(merged(trace_pullback(self.f, args, names)))
 
         def elsewhere(g: Tree, args: tuple[Tree, ...]) -> tuple[Tree, tuple[Any, ...] | None]:
             """A cotangent that the source was not made for: traced, of another kind of number or memory order, or wrong."""

@@ -149,6 +149,8 @@ class Source:
             return f"{SIGNS[func]}{text(x)}"
         if func in (operator.getitem, gather):
             return f"{text(x)}[{self.names.index(args[1], inside)}]"
+        if func is np.ndarray.tolist:
+            return f"{text(x)}.tolist()"
         if func is operator.call:
             return f"{text(x)}({', '.join(map(text, args[1:]))})"
         if func is np.reshape and array and not kwargs:

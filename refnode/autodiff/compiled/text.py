@@ -29,7 +29,7 @@ class Text:
             return inside.get(x) or x.name
         if isinstance(x, Copied):
             return f"array({self.of(x.x, inside)})"
-        if x is None or x is Ellipsis or type(x) in (bool, str, range) or (type(x) is int and x >= 0) or (type(x) is float and 0 < x < math.inf):
+        if x is None or x is Ellipsis or type(x) in (bool, str, range) or (type(x) is int and x >= 0) or is_plain(x):
             return "..." if x is Ellipsis else repr(x)
         if type(x) is int or (type(x) is float and math.isfinite(x)):
             return f"({x!r})"
@@ -83,6 +83,11 @@ class Text:
 
     def new_name(self) -> str:
         return f"x{next(self._numbers)}"
+
+
+def is_plain(x: Any) -> bool:
+    """A float that can be written without a sign."""
+    return type(x) is float and math.isfinite(x) and math.copysign(1.0, x) > 0
 
 
 def _like_dict(model: Any, children: Any) -> Any:
