@@ -36,7 +36,7 @@ class Source:
     def __init__(self, name: str, parameters: list[str], program: Program, elsewhere: Callable[..., Any] | None = None):
         """elsewhere(g, args) -> (g, None) or (g, cotangents): what the way back does with a g that is not like the one it was made for: g, brought to
         that form, or, where it cannot be, the cotangents. None: there is no way back."""
-        self.names = Text(parameters)
+        self.names = Text(parameters, "c" if elsewhere is None else "d")
         self.consts = self.names.consts
         functions = [self.names.bound(line.func) for line in program.lines if line.func not in SYMBOLS]
         self.phases = phases(program, elsewhere is not None)

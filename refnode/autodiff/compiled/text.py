@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from refnode.autodiff.compiled.layout import Copied
-from refnode.autodiff.compiled.program import Line
+from refnode.autodiff.compiled.program import Line, key_of
 from refnode.tree import CONTAINERS
 
 
 class Text:
     """globals: what the names in the text stand for. consts: those of them that are numbers, captured by the function that was traced."""
 
-    def __init__(self, parameters: list[str]):
+    def __init__(self, parameters: list[str], letter: str):
+        """letter: constants are called c0, c1, ..."""
+        self.letter = letter
         self.globals: dict[str, Any] = {"ndarray": np.ndarray, "array": np.array}
         self.consts: dict[str, Any] = {}
         self.parameters = {*parameters}
@@ -66,10 +68,12 @@ class Text:
         raise AssertionError
 
     def const(self, x: Any) -> str:
+        if type(x) is np.float64 and x == 0 and not np.signbit(x):
+            return self.bound_as("zero", x)
         for name, known in self.consts.items():
-            if known is x:
+            if key_of(known) == key_of(x):
                 return name
-        name = f"c{len(self.consts)}"
+        name = f"{self.letter}{len(self.consts)}"
         self.consts[name] = self.globals[name] = x
         return name
 
