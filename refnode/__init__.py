@@ -8,6 +8,7 @@ The public names, by section of the paper.
 # Section 2, Appendices B-D: the solve and its gradient
 # The engine: NumPy in, derivatives out
 from refnode.autodiff.check import check_grads
+from refnode.autodiff.compiled.function import compiled
 from refnode.autodiff.debug import debug_nans
 from refnode.autodiff.transforms import differentiable, grad, hvp, jacobian, jvp, pullback, value_and_grad
 from refnode.errors import (
@@ -35,7 +36,7 @@ from refnode.version import __version__
 __all__ = [
     "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
     "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow",
-    "Stepper", "TraceError", "__version__", "adjoint", "check_dynamics", "check_grads", "debug_nans", "differentiable", "full_adjoint",
+    "Stepper", "TraceError", "__version__", "adjoint", "check_dynamics", "check_grads", "compiled", "debug_nans", "differentiable", "full_adjoint",
     "grad", "gradient_report", "hvp", "interpolate", "jacobian", "jvp", "odeint", "odeint_event", "pullback", "solve", "solve_ivp",
     "value_and_grad",
 ]

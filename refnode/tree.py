@@ -118,10 +118,12 @@ class Raveler:
 
     def unravel(self, vector: np.ndarray) -> Tree:
         """Read-only arrays: views of `vector` where the dtypes agree."""
+        if self._is_leaf:
+            leaf = vector.view() if self._is_flat else vector.reshape(self.shapes[0])
+            leaf.setflags(write=False)
+            return leaf
         vector = vector.view()
         vector.setflags(write=False)
-        if self._is_leaf:
-            return vector if self._is_flat else vector.reshape(self.shapes[0])
         return rebuild(self.tree, (_as_dtype(vector[part], dtype).reshape(shape) for part, shape, dtype in self._places))
 
     def unstack(self, rows: np.ndarray, shape: tuple[int, ...]) -> Tree:

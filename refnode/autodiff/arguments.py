@@ -15,8 +15,10 @@ from refnode.tree import Tree, check_same_structure, is_container, leaves, tree_
 
 def is_differentiable(leaf: Any) -> bool:
     """Floating-point numbers and arrays are; everything else is static. Complex and unusual floating types are refused."""
-    if isinstance(leaf, (float, Traced)) or (type(leaf) is np.ndarray and leaf.dtype.char in "df"):
+    if isinstance(leaf, float) or (type(leaf) is np.ndarray and leaf.dtype.char in "df"):
         return True
+    if isinstance(leaf, Traced):
+        return leaf.dtype.kind == "f"  # while `compiled` traces, integers and truth values are traced, too
     dtype = getattr(leaf, "dtype", None)
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError("masked arrays cannot be differentiated; fill or compress the array first.")

@@ -97,14 +97,19 @@ CANONICAL: dict[Any, Callable[..., Call]] = {
     np.linalg.cholesky: canonical_cholesky,
 }
 
-NOT_DIFFERENTIABLE = {
+ABOUT_SHAPES = {  # answered from shapes and dtypes alone
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type, np.iscomplexobj, np.isrealobj,
+    np.may_share_memory, np.shares_memory, np.array_repr, np.array_str, np.array2string,
+}
+
+SHAPED_BY_VALUES = {np.nonzero, np.flatnonzero, np.argwhere}
+
+NOT_DIFFERENTIABLE = ABOUT_SHAPES | SHAPED_BY_VALUES | {
     np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal, np.logical_and, np.logical_or, np.logical_not,
     np.logical_xor, np.isnan, np.isfinite, np.isinf, np.isposinf, np.isneginf, np.signbit, np.sign, np.floor, np.ceil, np.trunc, np.rint,
-    np.round, np.around, np.fix, np.floor_divide, np.spacing, np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type,
-    np.common_type, np.argmax, np.argmin, np.argsort, np.argpartition, np.argwhere, np.lexsort, np.any, np.all, np.count_nonzero, np.nonzero,
-    np.flatnonzero, np.isclose, np.allclose, np.array_equal, np.array_equiv, np.searchsorted, np.digitize, np.iscomplexobj, np.isrealobj,
-    np.isreal, np.iscomplex, np.imag, np.may_share_memory, np.shares_memory, np.array_repr, np.array_str, np.array2string,
-    np.logical_and.reduce, np.logical_or.reduce, det_sign,
+    np.round, np.around, np.fix, np.floor_divide, np.spacing, np.argmax, np.argmin, np.argsort, np.argpartition, np.lexsort, np.any, np.all,
+    np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.array_equiv, np.searchsorted, np.digitize, np.isreal, np.iscomplex, np.imag,
+    np.logical_and.reduce, np.logical_or.reduce, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, det_sign,
 }
 
 REMEDIES = {

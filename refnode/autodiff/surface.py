@@ -21,6 +21,15 @@ def plain(x: Any) -> Any:
     return x
 
 
+def undifferentiated(x: Any) -> Any:
+    """x below all levels of differentiation: a number or an array, and while `compiled` traces the traced value of its program."""
+    while isinstance(x, ArrayLike) and not x.node.level.stages:
+        x = x.node.value
+    if isinstance(x, (list, tuple)) and any(isinstance(child, (ArrayLike, list, tuple)) for child in x):
+        return list(map(undifferentiated, x)) if isinstance(x, list) else tuple(map(undifferentiated, x))
+    return x
+
+
 class ArrayLike:
     """The part of `Traced` that is written in NumPy's own functions. Whatever is not here is refused."""
 
@@ -46,7 +55,11 @@ class ArrayLike:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(plain(self))
+        answer = undifferentiated(self)
+        if isinstance(answer, ArrayLike):
+            refuse("a compiled function cannot branch on the values of its arguments: one program stands for all of them; use np.where, "
+                   "np.maximum, np.minimum or np.clip, or do not compile f")
+        return bool(answer)
 
     def __repr__(self) -> str:
         return f"Traced({plain(self)!r})"
@@ -87,7 +100,10 @@ class ArrayLike:
         wanted = np.dtype(dtype)
         if wanted.kind == "c":
             refuse("complex values are not differentiated; compute with the real and imaginary parts apart")
-        return cast(self, wanted) if wanted.kind == "f" else plain(self).astype(wanted)
+        if wanted.kind == "f":
+            return cast(self, wanted)
+        number = undifferentiated(self)
+        return cast(number, wanted) if isinstance(number, ArrayLike) else number.astype(wanted)
 
     def reshape(self: Any, *shape: Any, order: Any = "C") -> Any:
         wanted: Any = shape[0] if len(shape) == 1 else shape

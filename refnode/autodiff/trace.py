@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,12 +29,12 @@ from refnode.autodiff.formulas.linalg import LINALG
 from refnode.autodiff.formulas.primitives import Refused, assign, pile
 from refnode.autodiff.formulas.special import special_rule
 from refnode.autodiff.formulas.structure import REARRANGEMENTS, places
-from refnode.autodiff.lowerings import CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES
+from refnode.autodiff.lowerings import ABOUT_SHAPES, CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES, SHAPED_BY_VALUES
 from refnode.autodiff.messages import name_of, refuse
 from refnode.autodiff.rules import ELEMENTWISE, RULES
-from refnode.autodiff.surface import ArrayLike, plain
+from refnode.autodiff.surface import ArrayLike, plain, undifferentiated
 from refnode.errors import here
-from refnode.tree import leaves
+from refnode.tree import leaves, tree_map
 
 _numbers = itertools.count()
 
@@ -44,10 +44,38 @@ class Level:
 
     __slots__ = ("alive", "number", "watched")
 
+    stages = False
+
     def __init__(self) -> None:
         self.alive = True
         self.number = next(_numbers)
         self.watched = WATCHING.get()
+
+
+class Stage(Level):
+    """The level at which `compiled` traces: its nodes are the lines of a program, in their order, and are never swept.
+
+    It lies below the levels of all pullbacks that are called meanwhile, so that their sweeps are lines of the program, too. What has no derivative
+    (a comparison, argsort) is a line like another, and what would make a program of one set of values is refused.
+    """
+
+    __slots__ = ("nodes",)
+
+    stages = True
+    open = 0  # how many are tracing now
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched = False
+        self.nodes: list[Node] = []
+
+    def __enter__(self) -> Self:
+        Stage.open += 1
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        Stage.open -= 1
+        self.alive = False
 
 
 class Node:
@@ -84,8 +112,12 @@ def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Trace
         for position, _ in parents:
             if type(why := PARTIAL[func][position]) is str:
                 refuse(why)
+    if level.stages:
+        below = plain(below)
     value = func(*below, **kwargs)
     node = Node(value, level, func, kept, kwargs, parents)
+    if level.stages:
+        level.nodes.append(node)
     if func in VIEWS and shares(value, below[0]):
         source = args[0]
         return View(node, source, func, args[1:], kwargs) if source.owned or isinstance(source, View) else Traced(node, False)
@@ -138,9 +170,54 @@ def call(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if func in CREATION:
         return create(func, args, kwargs)
     if func in NOT_DIFFERENTIABLE:
-        return func(*map(plain, args), **{key: plain(value) for key, value in kwargs.items()})
+        return answer(func, args, kwargs)
     remedy = REMEDIES.get(func, "write it with functions that have one, or give f its own f.pullback")
     refuse(f"{name_of(func)} has no derivative rule; {remedy}")
+
+
+def answer(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A function without a derivative: its answer on plain values; while `compiled` traces, one more line of the program."""
+    numbers = [undifferentiated(x) for x in args]
+    if func in ABOUT_SHAPES or not any(isinstance(x, Traced) for x in leaves(numbers)):
+        return func(*map(plain, args), **{key: plain(value) for key, value in kwargs.items()})
+    if func in SHAPED_BY_VALUES:
+        refuse(f"{name_of(func)} has a shape that depends on values, which a compiled function cannot have; use np.where, or do not compile f")
+    return record(func, numbers, kwargs)
+
+
+def is_staged(args: Any) -> bool:
+    """Whether `compiled` is tracing, and args are the concern of its program alone, and not of a pullback above it."""
+    if not Stage.open:
+        return False
+    traced = [x for x in leaves(args) if isinstance(x, Traced)]
+    return bool(traced) and innermost(traced).stages
+
+
+def called(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """A function that brings its own pullback, or that pullback, as one line of a program, which is not traced through."""
+    level = innermost(leaves(args))
+    node = Node(function(*tree_map(plain, args), **kwargs), level, function, args, kwargs)
+    level.nodes.append(node)
+    return _parts(node)
+
+
+def _parts(node: Node) -> Any:
+    """What a called function returned: its numbers as traced values; a function, such as the way back, is called in the program as well."""
+    value = node.value
+
+    def part(key: Any) -> Any:
+        child = Node(value[key], node.level, operator.getitem, (value, key), {}, [(0, node)])
+        node.level.nodes.append(child)
+        return _parts(child)
+
+    if isinstance(value, dict):
+        return {key: part(key) for key in value}
+    if isinstance(value, (tuple, list)):
+        children = [part(i) for i in range(len(value))]
+        return type(value)(*children) if hasattr(value, "_fields") else type(value)(children)
+    if isinstance(value, (float, np.ndarray, np.generic)):
+        return Traced(node, False)
+    return (lambda *args: called(operator.call, (Traced(node, False), *args), {})) if callable(value) else value
 
 
 def operand(x: Any, func: Any) -> Any:
@@ -199,7 +276,7 @@ def lift(array: np.ndarray) -> Any:
     rows = [lift(row) if isinstance(row, np.ndarray) else row for row in array]
     if not any(isinstance(row, Traced) for row in rows):
         return np.array(rows)
-    if all(isinstance(row, Traced) and row.node.func is operator.getitem and row.node.args[1] == i for i, row in enumerate(rows)):
+    if all(isinstance(row, Traced) and row.node.func is operator.getitem and type(j := row.node.args[1]) is int and j == i for i, row in enumerate(rows)):
         sources = {row.node.parents[0][1] for row in rows}
         if len(sources) == 1 and np.shape(plain((source := sources.pop()).value)) == array.shape:
             return Traced(source, False)
@@ -232,7 +309,11 @@ class Traced(ArrayLike):
         return call(func, args, kwargs)
 
     def __getitem__(self, index: Any) -> Any:
-        return record(operator.getitem, (self, plain(index)), {})
+        index = undifferentiated(index)
+        if any(isinstance(part, Traced) and part.dtype == bool for part in (index if isinstance(index, tuple) else (index,))):
+            refuse("x[mask] has a shape that depends on values, which a compiled function cannot have; use np.where(mask, x, 0), or do not "
+                   "compile f")
+        return record(operator.getitem, (self, index), {})
 
     # changing in place
 
@@ -242,7 +323,7 @@ class Traced(ArrayLike):
                    "which np.asarray or np.array([...]) has been made; change a copy (z.copy()) or fill np.zeros_like(z)")
         if isinstance(value, (list, tuple)):
             value = np.array(value, dtype=object)
-        self.write(assign(self, lifted(value), plain(index)))
+        self.write(assign(self, lifted(value), undifferentiated(index)))
 
     def write(self, new: Traced) -> None:
         self.node = new.node
@@ -317,8 +398,10 @@ def _operators() -> None:
         setattr(Traced, f"__{name}__", lambda self, other, function=function: _binary(function, self, other))
         setattr(Traced, f"__r{name}__", lambda self, other, function=function: _binary(function, other, self))
         setattr(Traced, f"__i{name}__", lambda self, other, function=function: self._in_place(function, other))
-    for function in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.floordiv):
-        setattr(Traced, f"__{function.__name__}__", lambda self, other, function=function: function(plain(self), plain(lifted(other))))
+    for function in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.floordiv, operator.and_, operator.or_,
+                     operator.xor):
+        setattr(Traced, f"__{function.__name__.strip('_')}__", lambda self, other, function=function: _compared(function, self, other))
+    Traced.__invert__ = lambda self: _compared(operator.invert, self)
     for function in (operator.neg, operator.abs):
         setattr(Traced, f"__{function.__name__}__", lambda self, function=function: record(function, (self,), {}))
     Traced.__pos__ = lambda self: record(np.positive, (self,), {})
@@ -328,6 +411,11 @@ def _binary(function: Any, a: Any, b: Any) -> Any:
     if type(a) is not Traced or type(b) is not Traced:
         a, b = (lifted(np.array(x, dtype=object) if isinstance(x, (list, tuple)) else x) for x in (a, b))
     return record(function, (a, b), {})
+
+
+def _compared(function: Any, *operands: Any) -> Any:
+    numbers = [undifferentiated(lifted(x)) for x in operands]
+    return record(function, numbers, {}) if any(isinstance(x, Traced) for x in numbers) else function(*numbers)
 
 
 def lifted(x: Any) -> Any:

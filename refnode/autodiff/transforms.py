@@ -18,7 +18,7 @@ from refnode.autodiff.formulas.primitives import cast, sum_to
 from refnode.autodiff.messages import explained
 from refnode.autodiff.rules import ELEMENTWISE, RULES
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Level, Node, Traced, innermost, lifted, snapshot
+from refnode.autodiff.trace import Level, Node, Traced, called, innermost, is_staged, lifted, snapshot
 from refnode.errors import TraceError
 from refnode.tree import Raveler, Tree, is_container, leaves, rebuild, tree_map
 
@@ -41,8 +41,11 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     """
     own = getattr(f, "pullback", None)
     if own is not None:
-        value, own_back = own(*args)
-        return value, lambda g: tuple(own_back(g))
+        value, own_back = called(own, args, {}) if is_staged(args) else own(*args)
+        if like is None or _has_form(value, like):
+            return value, own_back
+        conformed, unform = pullback(lambda value: conform(value, like), value)
+        return conformed, lambda g: own_back(unform(g)[0])
     level = Level()
     inputs: list[tuple[Any, Node | None]] = []
 
@@ -228,8 +231,10 @@ def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> C
         if not any(isinstance(x, Traced) for x in operands):
             return f(*args, **kwargs)
         level = innermost(operands)
+        if level.stages:
+            return called(intercepted, args, kwargs)
         below = tree_map(lambda x: x.node.value if _belongs(x, level) else x, args)
-        value, back = own_pullback(*below, **kwargs)
+        value, back = called(own_pullback, below, kwargs) if is_staged(below) else own_pullback(*below, **kwargs)
         way = Raveler(tree_map(plain, value))
         parents = tuple((i, x.node) for i, x in enumerate(operands) if _belongs(x, level))
 
@@ -264,6 +269,18 @@ def conform(output: Tree, like: Tree) -> Tree:
     if not isinstance(output, Traced):
         return np.asarray(output, dtype)
     return output if output.dtype == dtype else cast(output, dtype)
+
+
+def _has_form(x: Tree, like: Tree) -> bool:
+    """Whether x is what `conform` would make of it."""
+    if type(x) is np.ndarray and type(like) is np.ndarray:
+        return x.shape == like.shape and x.dtype == like.dtype
+    if not is_container(like):
+        same_dtype = getattr(x, "dtype", None) == getattr(like, "dtype", np.float64)
+        return x is like if like is None else same_dtype and np.shape(plain(x)) == np.shape(plain(like))
+    if isinstance(like, dict):
+        return isinstance(x, dict) and x.keys() == like.keys() and all(_has_form(x[key], like[key]) for key in like)
+    return is_container(x) and not isinstance(x, dict) and len(x) == len(like) and all(map(_has_form, x, like))
 
 
 def _flat(tree: Tree) -> Any:

@@ -19,6 +19,18 @@ def add(tree: Tree, other: Tree) -> Tree:
     return tree_map(lambda x, y: x + y, tree, other)
 
 
+def add_into(total: Tree, tree: Tree) -> None:
+    """total += tree, in place: arrays of one structure, those of `total` one's own."""
+    if type(total) is np.ndarray:
+        total += tree
+    elif isinstance(total, dict):
+        for key in total:
+            add_into(total[key], tree[key])
+    elif total is not None:
+        for child, its in zip(total, tree, strict=True):
+            add_into(child, its)
+
+
 def dot(tree: Tree, other: Tree) -> Any:
     return sum(leaves(tree_map(lambda x, y: np.sum(x * y), tree, other)), np.float64(0.0))
 

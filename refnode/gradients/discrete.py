@@ -9,7 +9,6 @@ steps (`checkpointed` does with less).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from refnode.autodiff.trace import Traced, plain
 from refnode.autodiff.transforms import differentiable, pullback
-from refnode.gradients.algebra import add, at, dot, like_argument, negative, zeros_like
+from refnode.gradients.algebra import add, add_into, at, dot, like_argument, negative, zeros_like
 from refnode.gradients.backward import OWN
 from refnode.gradients.inputs import knots_cotangent, nodes
 from refnode.gradients.jacobians import with_jacobian
@@ -87,7 +86,10 @@ def pullback_through(memory: Memory, f: Dynamics, z0: Tree, ts: Any, theta: Tree
 
 
 class Square:
-    """A tableau for the way back: A as one matrix, b with zeros for the stages of the interpolant, the number of b's last stage."""
+    """A tableau for the way back: A as one matrix, b with zeros for the stages of the interpolant, the number of b's last stage.
+
+    blocks: stages that depend on each other belong together, explicit: whether none do. idle: the stages on which z1 does not depend.
+    """
 
     def __init__(self, method: Coefficients):
         s = len(method.A)
@@ -95,7 +97,12 @@ class Square:
         self.b[:len(method.b)] = method.b
         for i, row in enumerate(method.A):
             self.A[i, :len(row)] = row
+        self.explicit = not np.triu(self.A).any()
         self.blocks = [slice(i, i + 1) for i in range(s)] if not np.triu(self.A, 1).any() else [slice(0, s)]
+        leads = self.b != 0
+        for _ in range(s):
+            leads = leads | ((self.A != 0).T @ leads)
+        self.idle = frozenset(np.flatnonzero(~leads).tolist())
 
 
 def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar_last: Any, weights: np.ndarray, dLdz: np.ndarray, shared: bool,
@@ -110,8 +117,8 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
     (the row of k_bar that is returned then lacks that part); and stages that depend on each other are solved for at once. An observation inside the
     step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i and g to a: weights (m, s), dLdz (m, n).
     The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is what the later step has
-    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Cotangents that are zero are not pulled back.
-    times: where f was asked.
+    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Stages on which nothing depends, and steps behind
+    the last observation that counts, are not pulled back. times: where f was asked.
     Source: Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     Statement: E1
     """
@@ -124,11 +131,15 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
         k_bar += h * (weights.T @ dLdz)
     k_bar[method.last] += k_bar_last
     Y_bar = np.zeros_like(k_bar)
+    if not k_bar.any():
+        return a1, k_bar, Y_bar
+    idle = method.idle if np.ndim(k_bar_last) == 0 and not len(weights) else ()
     for i in reversed(method.blocks):
         if i.start >= s:
             continue
-        k_bar[i] += A[i.stop:, i].T @ Y_bar[i.stop:]
-        if not (shared and i.start == 0) and k_bar[i].any():
+        if i.stop < s:
+            k_bar[i] += A[i.stop:, i].T @ Y_bar[i.stop:]
+        if not (shared and i.start == 0) and i.start not in idle:
             Y_bar[i] = pull(Y[i], times[i], k_bar[i], A[i, i])
     return a1 + dLdz.sum(0) + Y_bar.sum(0), k_bar, Y_bar
 
@@ -156,7 +167,7 @@ class Reverse:
                 first, end, behind = recording.nodes(n)
                 for node in range(behind - 1, end - 1, -1):
                     if recording.times[node] in recording.jumps:
-                        self.theta_bar = add(self.theta_bar, at_jump(node, way.unravel(a)))
+                        add_into(self.theta_bar, at_jump(node, way.unravel(a)))
                     a = a + rows[node]
                 a, k_bar_last = self.step(n, step, a, k_bar_last, rows[first:end])
         a = a + rows[1:recording.at_start].sum(0)
@@ -170,6 +181,8 @@ class Reverse:
 
     def pull(self, Y: np.ndarray, times: list[float], right: np.ndarray, hA: np.ndarray) -> np.ndarray:
         """Y_bar_i = J_i^T k_bar_i of stages with k_bar_i - sum_j hA_ji J_j^T k_bar_j = right_i, J_i = df/dz(Y_i). Rows: stages; hA = 0: explicit."""
+        if self.square.explicit:
+            return self.carried(self.linearised(Y[0], times[0]), times[0], right[0])
         backs = [self.linearised(*stage) for stage in zip(Y, times, strict=True)]
         k_bar = right if not hA.any() else self.solved([self.jacobian(back) for back in backs], right, hA)
         return np.stack([self.carried(back, t, row) for back, t, row in zip(backs, times, k_bar, strict=True)])
@@ -201,7 +214,7 @@ class Reverse:
         way = self.recording.way
         self.stats.nvjp += 1
         z_bar, t_bar, theta_bar = back(way.unravel(k_bar))
-        self.theta_bar = tree_map(operator.iadd, self.theta_bar, theta_bar)
+        add_into(self.theta_bar, theta_bar)
         self.time_bar(t, t_bar)
         return way.ravel(z_bar)
 

@@ -38,6 +38,12 @@ def scatter(g: Any, index: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @primitive
+def gather(x: Any, index: Any) -> Any:
+    """x[index], where index may be traced and x a plain array."""
+    return x[index]
+
+
+@primitive
 def assign(x: Any, value: Any, index: Any) -> np.ndarray:
     """A copy of x in which x[index] = value has been carried out."""
     out = np.array(x)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.formulas.primitives import assign, cast, count, is_basic, join, pile, scatter, sum_to
+from refnode.autodiff.formulas.primitives import assign, cast, count, gather, is_basic, join, pile, scatter, sum_to
 
 
 def like_reduced(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -23,7 +23,7 @@ def like_reduced(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def extremum(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Shared equally by all entries that are extreme."""
     is_extreme = x == like_reduced(y, x, axis, keepdims)
-    number = np.add.reduce(is_extreme, axis=axis, keepdims=True, dtype=y.dtype)
+    number = np.add.reduce(is_extreme.astype(y.dtype), axis=axis, keepdims=True)
     return np.where(is_extreme, like_reduced(g, x, axis, keepdims) / np.maximum(number, 1.0), 0.0)
 
 
@@ -74,7 +74,7 @@ def places(function: Callable[..., Any], shape: tuple[int, ...], *args: Any, **k
     """Where in x, of `shape` and counted from 0, each entry of function(x, ...) comes from; -1 for padding with a constant."""
     if kwargs.get("mode") == "constant":
         kwargs = {**kwargs, "constant_values": -1}
-    return np.asarray(function(np.arange(int(np.prod(shape))).reshape(shape), *args, **kwargs))
+    return function(np.arange(int(np.prod(shape))).reshape(shape), *args, **kwargs)
 
 
 def rearranged(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +82,7 @@ def rearranged(function: Callable[..., Any]) -> Callable[..., Any]:
     def back(g: Any, y: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         shape = np.shape(x)
         source = places(function, shape, *args, **kwargs)
-        if np.any(source < 0):
+        if kwargs.get("mode") == "constant":
             g, source = g[source >= 0], source[source >= 0]
         return np.reshape(scatter(g, source, (int(np.prod(shape)),)), shape)
     return back
@@ -91,13 +91,13 @@ def rearranged(function: Callable[..., Any]) -> Callable[..., Any]:
 def interpolated_x(g: Any, y: Any, x: Any, xp: Any, fp: Any) -> Any:
     """The slope of the segment that x is in; 0 outside."""
     slopes = np.concatenate([np.zeros(1, y.dtype), np.diff(fp) / np.diff(xp), np.zeros(1, y.dtype)])
-    return g * slopes[np.searchsorted(xp, x, side="right")]
+    return g * gather(slopes, np.searchsorted(xp, x, side="right"))
 
 
 def interpolated_fp(g: Any, y: Any, x: Any, xp: Any, fp: Any) -> Any:
     """The weights of a segment's two ends."""
     left = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
-    weight = np.clip((x - xp[left]) / (xp[left + 1] - xp[left]), 0.0, 1.0)
+    weight = np.clip((x - gather(xp, left)) / (gather(xp, left + 1) - gather(xp, left)), 0.0, 1.0)
     return scatter(g * (1 - weight), left, np.shape(fp)) + scatter(g * weight, left + 1, np.shape(fp))
 
 
@@ -108,6 +108,7 @@ REARRANGEMENTS: list[Any] = [
 
 STRUCTURE: dict[Any, Any] = {
     operator.getitem: (lambda g, y, x, index: scatter(g, index, x.shape), None),
+    gather: (lambda g, y, x, index: scatter(g, index, x.shape), None),
     scatter: (lambda g, y, x, index, shape: g[index],),
     assign: (lambda g, y, x, value, index: assign(g, 0.0, index), assigned_value),
     cast: (lambda g, y, x, dtype: cast(g, getattr(x, "dtype", np.float64)),),
