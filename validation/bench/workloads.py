@@ -136,6 +136,11 @@ def negative_log_likelihood(xp: Any) -> Callable[[Any], Any]:
     return loss
 
 
+def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The nested tuples with function(leaf) in the place of each leaf."""
+    return tuple(mapped(function, child) for child in tree) if isinstance(tree, tuple) else function(tree)
+
+
 def leaves(tree: Any) -> list[Any]:
     """The arrays of nested tuples, from left to right."""
     return [leaf for child in tree for leaf in leaves(child)] if isinstance(tree, tuple) else [tree]

@@ -1,0 +1,56 @@
+"""Gradients written by hand for the workloads of `refnode bench`: see bench/by_hand/."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..bench.by_hand import adjoint, cnf, discrete, lotka_volterra, mlp_adjoint, mlp_discrete
+from ..case import Unsupported
+
+
+class Discrete:
+    """Stage by stage: one fused f and vjp each, in reused buffers."""
+
+    name = "by hand.discrete"
+    version = np.__version__
+
+    def bench(self, workload):
+        if workload.kind == "lotka-volterra":
+            return lotka_volterra.Discrete(workload)
+        equation = mlp_discrete.Stagewise if workload.kind == "mlp" else cnf.Flow
+        return discrete.Discrete(workload, equation(workload))
+
+
+class Batched:
+    """What is computed again is computed for all stages of a step at once."""
+
+    name = "by hand.discrete batched"
+    version = np.__version__
+    equation = mlp_discrete.Batched
+
+    def bench(self, workload):
+        return discrete.Discrete(workload, self.equation(only_mlp(workload)))
+
+
+class Stored(Batched):
+    """Nothing is computed again: the hidden layers of all stages are kept."""
+
+    name = "by hand.discrete stored"
+    equation = mlp_discrete.Stored
+
+
+class Adjoint:
+    """(z, a) with the seminorm."""
+
+    name = "by hand.adjoint"
+    version = np.__version__
+
+    def bench(self, workload):
+        return adjoint.Adjoint(workload, mlp_adjoint.Augmented(only_mlp(workload)))
+
+
+def only_mlp(workload):
+    """The workload, if this version was written for it."""
+    if workload.kind != "mlp":
+        raise Unsupported(f"not written for {workload.name}")
+    return workload
