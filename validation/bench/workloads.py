@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ class Workload:
     """The gradient of loss(z(ts[0]), ..., z(ts[-1])) by z0 and theta.
 
     kind: one of KINDS; what has the same kind has the same dynamics, in other sizes. dynamics(xp): f(z, t, theta) in the functions of the
-    namespace xp (numpy, autograd.numpy, jax.numpy, torch). z0: an array, ts (N,) increasing, theta: an array or nested tuples of them, all float64.
-    loss(xp): a function of zs (N, *z0.shape), by default the sum of the squares.
+    namespace xp (numpy, autograd.numpy, jax.numpy, torch). z0: an array, ts (N,) increasing, theta: an array or nested tuples of arrays;
+    all float64. loss(xp): a function of zs (N, *z0.shape).
     """
 
     name: str
@@ -59,8 +60,8 @@ def mlp(name: str, D: int, B: int, H: int) -> Workload:
         (rng.normal(size=(D, H)) * min(0.3, 1.2 / D**0.5), np.zeros(H)),
         (rng.normal(size=(H, D)) * 0.3, np.zeros(D)),
     )
-    z0 = rng.normal(size=(B, D))
-    return Workload(name, f"tanh network {D}-{H}-{D} of z^3, batch {B}", "mlp", mlp_dynamics, z0, np.linspace(0.0, 1.0, 10), theta, sum_of_squares)
+    z0, ts = rng.normal(size=(B, D)), np.linspace(0.0, 1.0, 10)
+    return Workload(name, f"tanh network {D}-{H}-{D} of z^3, batch {B}", "mlp", mlp_dynamics, z0, ts, theta, sum_of_squares)
 
 
 def mlp_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:
@@ -102,9 +103,10 @@ def cnf() -> Workload:
     """
     rng = np.random.default_rng(0)
     sizes = (2, 64, 64, 2)
-    theta = tuple((rng.normal(size=(m, n)) * 1.5 / np.sqrt(m), 0.1 * rng.normal(size=n)) for m, n in zip(sizes[:-1], sizes[1:], strict=True))
+    theta = tuple((rng.normal(size=(m, n)) * 1.5 / np.sqrt(m), 0.1 * rng.normal(size=n)) for m, n in pairwise(sizes))
     z0 = np.concatenate([rng.normal(size=(512, 2)), np.zeros((512, 1))], axis=1)
-    return Workload("cnf", "CNF 2-64-64-2, exact trace, batch 512", "cnf", cnf_dynamics, z0, np.array([0.0, 1.0]), theta, negative_log_likelihood)
+    ts = np.array([0.0, 1.0])
+    return Workload("cnf", "CNF 2-64-64-2, exact trace, batch 512", "cnf", cnf_dynamics, z0, ts, theta, negative_log_likelihood)
 
 
 def cnf_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:

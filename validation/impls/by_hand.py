@@ -26,17 +26,20 @@ class Batched:
 
     name = "by hand.discrete batched"
     version = np.__version__
-    equation = mlp_discrete.Batched
 
     def bench(self, workload):
-        return discrete.Discrete(workload, self.equation(only_mlp(workload)))
+        return discrete.Discrete(workload, mlp_discrete.Batched(written_for(workload, "mlp")))
 
 
-class Stored(Batched):
-    """Nothing is computed again: the hidden layers of all stages are kept."""
+class Stored:
+    """The hidden layers of all stages are kept, and not computed again."""
 
     name = "by hand.discrete stored"
-    equation = mlp_discrete.Stored
+    version = np.__version__
+
+    def bench(self, workload):
+        equation = mlp_discrete.Stored if written_for(workload, "mlp", "cnf").kind == "mlp" else cnf.Stored
+        return discrete.Discrete(workload, equation(workload))
 
 
 class Adjoint:
@@ -46,11 +49,11 @@ class Adjoint:
     version = np.__version__
 
     def bench(self, workload):
-        return adjoint.Adjoint(workload, mlp_adjoint.Augmented(only_mlp(workload)))
+        return adjoint.Adjoint(workload, mlp_adjoint.Augmented(written_for(workload, "mlp")))
 
 
-def only_mlp(workload):
-    """The workload, if this version was written for it."""
-    if workload.kind != "mlp":
+def written_for(workload, *kinds):
+    """The workload, if there is such a version of it."""
+    if workload.kind not in kinds:
         raise Unsupported(f"not written for {workload.name}")
     return workload

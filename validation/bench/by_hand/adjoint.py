@@ -2,9 +2,9 @@
 
     dz/dt = f(z),   da/dt = -a^T df/dz,   dL/dtheta = integral of a^T df/dtheta over [t0, t1]
 
-z is put back to its stored value at each observation. dL/dtheta feeds back into nothing: it is no part of the state whose error is measured (the
-seminorm of Kidger, Chen and Lyons 2021), and its stages are combined once a step was accepted. Each solve begins with the last step size of the
-one before, the first with that of the forward solve.
+z is put back to its stored value at each observation. dL/dtheta feeds back into nothing: it is no part of the state whose error is
+measured (the seminorm of Kidger, Chen and Lyons 2021), and its stages are combined once a step was accepted. Each solve begins with the
+last step size of the one before, the first with that of the forward solve.
 
 An equation has constant, ravel, unravel, load, theta_bar, first_stage and loss_gradient as in discrete.py, and
 

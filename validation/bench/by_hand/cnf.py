@@ -1,11 +1,11 @@
-"""The exact-trace flow (z, log-density change) of a 2-H-H-2 network, f and its vjp by hand: an equation for discrete.py.
+"""The exact-trace flow (z, log-density change) of a 2-H-H-2 network, f and its vjp by hand: equations for discrete.py.
 
     h1 = tanh(z W1 + b1),  h2 = tanh(h1 W2 + b2),  dz/dt = h2 W3 + b3,  s = 1 - h h
     p_d = s1 W1[d],  q_d = p_d W2,  M = sum_d q_d W3[:, d],  dl/dt = -sum_k s2_k M_k      (d = 1, 2: the unit directions)
 
-h1, p_1, p_2 are the blocks of one matrix T and meet W2 in one product Q = T W2. (Algebra could make one product of those of p_1 and p_2. No other
-implementation is given that formula, so it is not used here.) The state is kept as z (B, 2) followed by l (B,); b3 is the `constant` of the steps.
-Rows of weights that multiply a matrix elementwise are kept once for each row of it: NumPy multiplies two equal shapes twice as fast.
+h1, p_1, p_2 are the blocks of one matrix T and meet W2 in one product Q = T W2. (Algebra could make one product of those of p_1 and p_2. No
+other implementation is given that formula, so it is not used here.) The state is kept as z (B, 2) followed by l (B,); b3 is the `constant`
+of the steps. Rows of weights that multiply a matrix elementwise are kept once for each row of it: equal shapes are multiplied faster.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..workloads import Workload
+from .discrete import Record
 
 
 class Flow:
@@ -28,7 +29,7 @@ class Flow:
         self.W1T, self.W2T, self.W3T = np.empty((H, 2)), np.empty((H, H)), np.empty((2, H))
         self.b2, self.w1, self.w3 = np.empty((B, H)), np.empty((2, B, H)), np.empty((2, B, H))
         self.constant = np.zeros(self.n)
-        self.u, self.T, self.Q, self.T_bar, self.Q_bar = np.ones((B, 3)), *(np.empty((3 * B, H)) for _ in range(4))
+        self.u, (self.T, self.Q, self.T_bar, self.Q_bar) = np.ones((B, 3)), (np.empty((3 * B, H)) for _ in range(4))
         self.s1, self.s2, self.M, self.scratch = (np.empty((B, H)) for _ in range(4))
         self.ones_B, self.minus_ones_H = np.ones(B), -np.ones(H)
         self.theta_sum = Cotangents(H)
@@ -58,11 +59,11 @@ class Flow:
         g[-1, :2 * self.B] = zs[-1, :2 * self.B]
         g[-1, 2 * self.B:] = 1.0
 
-    def f(self, y: np.ndarray, k: np.ndarray) -> Callable[[], None]:
-        B, u, z, T, Q, s1, s2, M, scratch = self.B, self.u, self.u[:, :2], self.T, self.Q, self.s1, self.s2, self.M, self.scratch
-        h1, p1, p2, h2, q1, q2 = T[:B], T[B:2 * B], T[2 * B:], Q[:B], Q[B:2 * B], Q[2 * B:]
-        W1, W2, W3, b2, (w11, w12), (w31, w32) = self.W1, self.W2, self.W3, self.b2, self.w1, self.w3
-        y_z, k_z, k_l, minus_ones = self.z_part(y), self.z_part(k), k[2 * B:], self.minus_ones_H
+    def f(self, y: np.ndarray, k: np.ndarray, T: np.ndarray, Q: np.ndarray) -> Callable[[], None]:
+        """k = f(y) without b3; T, Q, [z, 1] in u, and s1, s2, M stay."""
+        B, u, s1, W1, W2, W3, b2, (w11, w12) = self.B, self.u, self.s1, self.W1, self.W2, self.W3, self.b2, self.w1
+        (h1, p1, p2), (h2, _, _), y_z, z = thirds(T), thirds(Q), self.z_part(y), self.u[:, :2]
+        k_z, k_l, minus_ones, weigh = self.z_part(k), k[2 * B:], self.minus_ones_H, self.second_slopes(Q)
 
         def evaluate() -> None:
             z[:] = y_z
@@ -76,23 +77,31 @@ class Flow:
             np.add(h2, b2, out=h2)
             np.tanh(h2, out=h2)
             h2.dot(W3, out=k_z)
+            weigh()
+            np.multiply(self.M, self.s2, out=self.scratch)
+            self.scratch.dot(minus_ones, out=k_l)
+
+        return evaluate
+
+    def second_slopes(self, Q: np.ndarray) -> Callable[[], None]:
+        """s2 and M from Q."""
+        (h2, q1, q2), s2, M, scratch, (w31, w32) = thirds(Q), self.s2, self.M, self.scratch, self.w3
+
+        def weigh() -> None:
             np.multiply(h2, h2, out=s2)
             np.subtract(1.0, s2, out=s2)
             np.multiply(q1, w31, out=M)
             np.multiply(q2, w32, out=scratch)
             np.add(M, scratch, out=M)
-            np.multiply(M, s2, out=scratch)
-            scratch.dot(minus_ones, out=k_l)
 
-        return evaluate
+        return weigh
 
-    def vjp(self, g: np.ndarray, y_bar: np.ndarray, into: Cotangents) -> Callable[[], None]:
-        """After f: the z part of y_bar = g^T df/dy (its l part is zero, and left alone), and the cotangents of the parameters."""
-        B, u, T, Q, T_bar, Q_bar, s1, s2, M, scratch = self.B, self.u, self.T, self.Q, self.T_bar, self.Q_bar, self.s1, self.s2, self.M, self.scratch
-        h1, h2, q1, q2 = T[:B], Q[:B], Q[B:2 * B], Q[2 * B:]
-        h1_bar, p1_bar, p2_bar, x2_bar, q1_bar, q2_bar = T_bar[:B], T_bar[B:2 * B], T_bar[2 * B:], Q_bar[:B], Q_bar[B:2 * B], Q_bar[2 * B:]
+    def vjp(self, T: np.ndarray, Q: np.ndarray, g: np.ndarray, y_bar: np.ndarray) -> Callable[[], None]:
+        """After f: the z part of y_bar = g^T df/dy (its l part is zero, and left alone), and in theta_part the parameters' cotangents."""
+        B, u, s1, s2, M, scratch, T_bar, Q_bar = self.B, self.u, self.s1, self.s2, self.M, self.scratch, self.T_bar, self.Q_bar
+        (h1, _, _), (h2, q1, q2), (h1_bar, p1_bar, p2_bar), (x2_bar, q1_bar, q2_bar) = map(thirds, (T, Q, T_bar, Q_bar))
         W1T, W2T, W3T, (w11, w12), (w31, w32), ones = self.W1T, self.W2T, self.W3T, self.w1, self.w3, self.ones_B
-        g_z, g_l, z_bar = self.z_part(g), g[2 * B:, None], self.z_part(y_bar)
+        g_z, g_l, z_bar, into = self.z_part(g), g[2 * B:, None], self.z_part(y_bar), self.theta_part
         v = np.empty((B, 1))
 
         def pull() -> None:
@@ -133,7 +142,7 @@ class Flow:
 
     def first_stage(self, z: np.ndarray, k: np.ndarray) -> Callable[[], None]:
         self.z0 = np.empty(self.n)
-        evaluate = self.f(self.z0, k)
+        evaluate = self.f(self.z0, k, self.T, self.Q)
 
         def first() -> None:
             self.z0[:] = z
@@ -142,21 +151,48 @@ class Flow:
         return first
 
     def first_pull(self, k_bar: np.ndarray, y_bar: np.ndarray) -> Callable[[], None]:
-        return self.pull(self.z0, np.empty(self.n), k_bar, y_bar)
+        return self.pull(self.f(self.z0, np.empty(self.n), self.T, self.Q), self.T, self.Q, k_bar, y_bar)
 
-    def pull(self, y: np.ndarray, k: np.ndarray, g: np.ndarray, y_bar: np.ndarray) -> Callable[[], None]:
-        """f and vjp at once; the share of the parameters is added up."""
-        evaluate, vjp, total, part = self.f(y, k), self.vjp(g, y_bar, self.theta_part), self.theta_sum.flat, self.theta_part.flat
+    def pull(self, before: Callable[[], None], T: np.ndarray, Q: np.ndarray, g: np.ndarray, y_bar: np.ndarray) -> Callable[[], None]:
+        """What f leaves behind, then its vjp; the share of the parameters is added up."""
+        vjp, total, part = self.vjp(T, Q, g, y_bar), self.theta_sum.flat, self.theta_part.flat
 
         def pull() -> None:
-            evaluate()
+            before()
             vjp()
             np.add(total, part, out=total)
 
         return pull
 
-    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Any:
-        return _Record(self, K, K_bar, Y_bar)
+    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Record:
+        Y, unused = np.zeros((6, self.n)), np.empty(self.n)
+        f = [self.f(y, k, self.T, self.Q) for y, k in zip(Y, K[1:], strict=True)]
+        again = [self.f(y, unused, self.T, self.Q) for y in Y[::-1]]
+        pulls = [self.pull(*stage) for stage in zip(again, [self.T] * 6, [self.Q] * 6, K_bar[::-1], Y_bar[:6], strict=True)]
+        return Record(list(Y), f, pulls)
+
+
+class Stored(Flow):
+    """T and Q of all stages are kept from the way forward."""
+
+    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Record:
+        Y, T, Q = np.zeros((6, self.n)), np.empty((6, *self.T.shape)), np.empty((6, *self.Q.shape))
+        f = [self.f(*stage) for stage in zip(Y, K[1:], T, Q, strict=True)]
+        before = [self.slopes(*stage) for stage in zip(Y, T, Q, strict=True)]
+        pulls = [self.pull(*stage) for stage in zip(before[::-1], T[::-1], Q[::-1], K_bar[::-1], Y_bar[:6], strict=True)]
+        return Record(list(Y), f, pulls)
+
+    def slopes(self, y: np.ndarray, T: np.ndarray, Q: np.ndarray) -> Callable[[], None]:
+        """u, s1, s2 and M as f left them."""
+        (h1, _, _), z, y_z, s1, weigh = thirds(T), self.u[:, :2], self.z_part(y), self.s1, self.second_slopes(Q)
+
+        def again() -> None:
+            z[:] = y_z
+            np.multiply(h1, h1, out=s1)
+            np.subtract(1.0, s1, out=s1)
+            weigh()
+
+        return again
 
 
 class Cotangents:
@@ -171,16 +207,7 @@ class Cotangents:
         return [x.copy() for x in (self.W1[:2], self.W1[2], self.W2, self.b2, self.W3, self.b3)]
 
 
-class _Record:
-    def __init__(self, flow: Flow, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray):
-        Y = np.zeros((6, K.shape[1]))
-        self.rows = list(Y)
-        self.f = [flow.f(y, k) for y, k in zip(Y, K[1:], strict=True)]
-        unused = np.empty(K.shape[1])
-        self.pull = [flow.pull(y, unused, g, y_bar) for y, g, y_bar in zip(Y[::-1], K_bar[::-1], Y_bar, strict=False)]
-
-    def before(self) -> None:
-        pass
-
-    def after(self) -> None:
-        pass
+def thirds(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three blocks of rows."""
+    B = len(x) // 3
+    return x[:B], x[B:2 * B], x[2 * B:]

@@ -4,8 +4,9 @@
     reverse:  k_bar_i = h b_i a1 + sum_m w_mi g_m + h sum_{j>i} a_ji Y_bar_j,   Y_bar_i = k_bar_i^T df/dz(Y_i)
               a = a1 + sum_m g_m + sum_i Y_bar_i
 
-with a1 = dL/dz1 and g_m = dL/dz of the observations inside. k_bar_i is again one product, of a row of coefficients with the rows of R = [a1, g_1, ...,
-g_m, Y_bar_7, ..., Y_bar_2]. The first stage is the last one of the step before, which pulls it back with the sum of both cotangents.
+with a1 = dL/dz1 and g_m = dL/dz of the observations inside. k_bar_i is again one product, of a row of coefficients with the rows of
+R = [a1, g_1, ..., g_m, Y_bar_7, ..., Y_bar_2]. The first stage is the last one of the step before, which pulls it back with the sum of both
+cotangents.
 
 An equation is what knows f. It has
 
@@ -14,13 +15,14 @@ An equation is what knows f. It has
     load(theta), theta_bar()        the parameters of this gradient; their cotangents, leaf by leaf, which load sets to zero
     first_stage(z, k)               a function without arguments that writes f(z) into k
     first_pull(k_bar, z_bar)        the same for z_bar = k_bar^T df/dz at that z; adds to theta_bar
-    record(K, K_bar, Y_bar)         buffers of a step, with Y, f, before(), pull, after(): the states Y (6, n) of the stages 2 to 7, what computes
-                                    them into K[1:], and on the way back what to do before the stages, for each stage, and after them
+    record(K, K_bar, Y_bar)         a new Record, whose functions write to these arrays
     loss_gradient(zs, g)            writes dL/dz(t_i) into g
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,24 @@ BACK = np.array([[SQUARE[j, i] if j > i else 0.0 for j in range(6, 0, -1)] for i
 B_BACK = SQUARE[6, ::-1].copy()
 
 
+def nothing() -> None:
+    """What has to be done before and after the stages of a step, in the simplest case."""
+
+
+@dataclass(slots=True)
+class Record:
+    """The buffers of a step, as functions over them. Forward: f[i] reads rows[i], the state of stage 2 + i, and writes its row of K.
+
+    Backward: before(), then for the stages 7 to 2 pull[i](), which reads their row of K_bar, and writes their row of Y_bar; after().
+    """
+
+    rows: Sequence[np.ndarray]
+    f: Sequence[Callable[[], None]]
+    pull: Sequence[Callable[[], None]]
+    before: Callable[[], None] = nothing
+    after: Callable[[], None] = nothing
+
+
 class Discrete:
     """The gradient of a workload: call it. All buffers stay from call to call."""
 
@@ -44,7 +64,7 @@ class Discrete:
         self.R, self.coefficients = np.zeros((N + 7, n)), np.zeros((7, N + 7))  # what precedes Y_bar_7 ends in row N
         self.K_bar = np.empty((6, n))  # of the stages 2 to 7
         self.Y_bar = self.R[N + 1:]
-        self.records: list[Any] = []
+        self.records: list[Record] = []
         self.products: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
         self.first_pull = equation.first_pull(self.carry, self.Y_bar[0])
 
@@ -66,7 +86,7 @@ class Discrete:
         record = self.records[n]
         return record.rows, record.f
 
-    def reverse(self, step: Taken, record: Any) -> None:
+    def reverse(self, step: Taken, record: Record) -> None:
         """a and carry, the cotangent of the first stage, from behind the step to before it."""
         h, first, end, w = step
         N, m = self.N, end - first

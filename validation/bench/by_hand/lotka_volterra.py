@@ -111,7 +111,7 @@ def reverse(x: float, y: float, steps: list[Step], g: list[tuple[float, float]],
             l7_ += w7 * q
             a0 += p
             b0 += q
-        m7, x7_, y7_ = delta * l7_ - beta * k7_, 0.0, 0.0
+        m7 = delta * l7_ - beta * k7_
         x7_, y7_ = a + alpha * k7_ + m7 * y7, b + m7 * x7 - gamma * l7_  # Y_7 = z1
         hx, hy = h * x7_, h * y7_
         k6_, l6_ = k6_ + A76 * hx, l6_ + A76 * hy
@@ -155,14 +155,14 @@ def interpolant(s: float, h: float) -> tuple[float, float, float, float, float, 
             r * (P6[0] + s * (P6[1] + s * (P6[2] + s * P6[3]))), r * (P7[0] + s * (P7[1] + s * (P7[2] + s * P7[3]))))
 
 
-def first_size(x: float, y: float, k: float, l: float, length: float, alpha: float, beta: float, gamma: float, delta: float,
+def first_size(x: float, y: float, k: float, m: float, length: float, alpha: float, beta: float, gamma: float, delta: float,
                rtol: float, atol: float) -> float:
     """HNW II.4: the size of the first step."""
     sx, sy = atol + rtol * abs(x), atol + rtol * abs(y)
-    d0, d1 = math.hypot(x / sx, y / sy) / 2**0.5, math.hypot(k / sx, l / sy) / 2**0.5
+    d0, d1 = math.hypot(x / sx, y / sy) / 2**0.5, math.hypot(k / sx, m / sy) / 2**0.5
     h0 = min(1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1, length)
-    x, y = x + h0 * k, y + h0 * l
-    k2, l2 = alpha * x - beta * x * y, delta * x * y - gamma * y
-    largest = max(d1, math.hypot((k2 - k) / sx, (l2 - l) / sy) / 2**0.5 / h0)
+    x, y = x + h0 * k, y + h0 * m
+    k2, m2 = alpha * x - beta * x * y, delta * x * y - gamma * y
+    largest = max(d1, math.hypot((k2 - k) / sx, (m2 - m) / sy) / 2**0.5 / h0)
     h1 = max(1e-6, h0 * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** 0.2
     return min(100 * h0, h1, length)

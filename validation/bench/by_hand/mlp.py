@@ -17,7 +17,7 @@ class Network:
     """The weights in the forms that are needed, and the sums of their cotangents."""
 
     def __init__(self, workload: Workload):
-        (W1, _), (_, b2) = workload.theta
+        W1 = workload.theta[0][0]
         self.rows, self.D, self.H = len(workload.z0), *W1.shape
         D, H = self.D, self.H
         self.W1, self.W2, self.W1T, self.W2T = np.empty((D + 1, H)), np.empty((H, D)), np.empty((H, D)), np.empty((D, H))
@@ -48,7 +48,7 @@ class Network:
         return np.ones((*shape, self.D + 1))
 
     def f(self, z: np.ndarray, zz: np.ndarray, u: np.ndarray, x: np.ndarray, k: np.ndarray) -> Callable[[], None]:
-        """k = f(z) - b2; z^2 stays in zz, [z^3, 1] in u, the hidden layer in x. For rows in any number."""
+        """k = f(z) - b2, for any number of rows z, as a function without arguments. What `hidden` leaves stays."""
         W1, W2, zzz = self.W1, self.W2, u[:, :-1]
 
         def evaluate() -> None:
@@ -60,7 +60,21 @@ class Network:
 
         return evaluate
 
-    def vjp(self, zz: np.ndarray, x: np.ndarray, g: np.ndarray, x_bar: np.ndarray, slope: np.ndarray, z_bar: np.ndarray) -> Callable[[], None]:
+    def hidden(self, z: np.ndarray, zz: np.ndarray, u: np.ndarray, x: np.ndarray) -> Callable[[], None]:
+        """z^2 in zz, [z^3, 1] in u, and the hidden layer in x: f without its last product."""
+        W1, zzz = self.W1, u[:, :-1]
+
+        def evaluate() -> None:
+            np.multiply(z, z, out=zz)
+            np.multiply(zz, z, out=zzz)
+            u.dot(W1, out=x)
+            np.tanh(x, out=x)
+
+        return evaluate
+
+    def vjp(
+        self, zz: np.ndarray, x: np.ndarray, g: np.ndarray, x_bar: np.ndarray, slope: np.ndarray, z_bar: np.ndarray
+    ) -> Callable[[], None]:
         """z_bar = g^T df/dz; the cotangent of what goes into tanh stays in x_bar."""
         W1T, W2T = self.W1T, self.W2T
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..workloads import Workload
+from .discrete import Record
 from .mlp import Network
+
+Stage = Callable[[], None]
 
 
 class Stagewise(Network):
@@ -20,7 +22,7 @@ class Stagewise(Network):
         self.zz, self.u, self.x, self.k = np.empty((B, D)), self.with_ones(B), np.empty((B, H)), np.empty((B, D))
         self.x_bar, self.slope, self.ones = np.empty((B, H)), np.empty((B, H)), np.ones(6 * B)
 
-    def first_stage(self, z: np.ndarray, k: np.ndarray) -> Callable[[], None]:
+    def first_stage(self, z: np.ndarray, k: np.ndarray) -> Stage:
         self.z0 = np.empty(z.shape)
         evaluate = self.f(self.shaped(self.z0), self.zz, self.u, self.x, self.shaped(k))
 
@@ -30,8 +32,8 @@ class Stagewise(Network):
 
         return first
 
-    def first_pull(self, k_bar: np.ndarray, z_bar: np.ndarray) -> Callable[[], None]:
-        pull = self.pull(self.shaped(self.z0), self.shaped(k_bar), self.shaped(z_bar))
+    def first_pull(self, k_bar: np.ndarray, z_bar: np.ndarray) -> Stage:
+        pull = self.pull(self.z0, k_bar, z_bar)
 
         def first() -> None:
             pull()
@@ -39,51 +41,36 @@ class Stagewise(Network):
 
         return first
 
-    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Any:
-        return _StagewiseRecord(self, K, K_bar, Y_bar)
+    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Record:
+        Y = np.zeros((6, self.constant.size))
+        f = [self.f(self.shaped(y), self.zz, self.u, self.x, self.shaped(k)) for y, k in zip(Y, K[1:], strict=True)]
+        pulls = [self.pull(*stage) for stage in zip(Y[::-1], K_bar[::-1], Y_bar[:6], strict=True)]
+        g = self.of_step(K_bar)
 
-    def pull(self, z: np.ndarray, g: np.ndarray, z_bar: np.ndarray) -> Callable[[], None]:
+        def after() -> None:
+            np.add(self.b2_bar, self.ones.dot(g), out=self.b2_bar)
+
+        return Record(list(Y), f, pulls, after=after)
+
+    def pull(self, z: np.ndarray, g: np.ndarray, z_bar: np.ndarray) -> Stage:
         """f and vjp at once, and the share of the parameters."""
-        evaluate = self.hidden(z)
-        vjp = self.vjp(self.zz, self.x, g, self.x_bar, self.slope, z_bar)
+        z, g = self.shaped(z), self.shaped(g)
+        hidden = self.hidden(z, self.zz, self.u, self.x)
+        vjp = self.vjp(self.zz, self.x, g, self.x_bar, self.slope, self.shaped(z_bar))
 
         def pull() -> None:
-            evaluate()
+            hidden()
             vjp()
             self.add_up(self.u, self.x_bar, self.x, g)
 
         return pull
 
-    def hidden(self, z: np.ndarray) -> Callable[[], None]:
-        """The hidden layer: f without its last product."""
-        zz, u, zzz, x, W1 = self.zz, self.u, self.u[:, :-1], self.x, self.W1
-
-        def evaluate() -> None:
-            np.multiply(z, z, out=zz)
-            np.multiply(zz, z, out=zzz)
-            u.dot(W1, out=x)
-            np.tanh(x, out=x)
-
-        return evaluate
-
     def shaped(self, z: np.ndarray) -> np.ndarray:
-        return z.reshape(*z.shape[:-1], self.rows, self.D)
+        return z.reshape(self.rows, self.D)
 
-
-class _StagewiseRecord:
-    def __init__(self, net: Stagewise, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray):
-        self.net, self.K_bar = net, K_bar.reshape(-1, net.D)
-        self.Y = np.zeros((6, K.shape[1]))
-        self.rows = list(self.Y)
-        self.f = [net.f(net.shaped(y), net.zz, net.u, net.x, net.shaped(k)) for y, k in zip(self.Y, K[1:], strict=True)]
-        backwards = zip(self.Y[::-1], K_bar[::-1], Y_bar, strict=False)
-        self.pull = [net.pull(net.shaped(y), net.shaped(g), net.shaped(y_bar)) for y, g, y_bar in backwards]
-
-    def before(self) -> None:
-        pass
-
-    def after(self) -> None:
-        self.net.b2_bar += self.net.ones.dot(self.K_bar)
+    def of_step(self, Y: np.ndarray) -> np.ndarray:
+        """Those of all six stages as the rows of one matrix."""
+        return Y.reshape(6 * self.rows, self.D)
 
 
 class Batched(Stagewise):
@@ -95,63 +82,47 @@ class Batched(Stagewise):
         self.step_zz, self.step_u, self.step_x = np.empty((6 * B, D)), self.with_ones(6 * B), np.empty((6 * B, H))
         self.step_slope, self.step_x_bar = np.empty((6 * B, H)), np.empty((6 * B, H))
 
-    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Any:
-        if not hasattr(self, "pulls"):
-            self.pulls = self.make_pulls(K_bar, Y_bar)
-        return _BatchedRecord(self, K, K_bar)
+    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Record:
+        Y = np.zeros((6, self.constant.size))
+        f = [self.f(self.shaped(y), self.zz, self.u, self.x, self.shaped(k)) for y, k in zip(Y, K[1:], strict=True)]
+        hidden, x, slope = self.hidden(self.of_step(Y), self.step_zz, self.step_u, self.step_x), self.step_x, self.step_slope
 
-    def make_pulls(self, K_bar: np.ndarray, Y_bar: np.ndarray) -> list[Callable[[], None]]:
-        """For the stages 7 to 2; they are the same for all steps."""
+        def before() -> None:
+            hidden()
+            np.multiply(x, x, out=slope)
+            np.subtract(1.0, slope, out=slope)
+
+        return Record(list(Y), f, self.pulls(K_bar, Y_bar), before, self.after_step(x, K_bar))
+
+    def pulls(self, K_bar: np.ndarray, Y_bar: np.ndarray) -> list[Stage]:
+        """For the stages 7 to 2."""
         zz, slope, x_bar = (x.reshape(6, self.rows, -1)[::-1] for x in (self.step_zz, self.step_slope, self.step_x_bar))
-        return [self.vjp_with_slope(zz[i], slope[i], self.shaped(K_bar[5 - i]), x_bar[i], self.shaped(Y_bar[i])) for i in range(6)]
+        g, z_bar = map(self.shaped, K_bar[::-1]), map(self.shaped, Y_bar[:6])
+        return [self.vjp_with_slope(*stage) for stage in zip(zz, slope, g, x_bar, z_bar, strict=True)]
 
+    def after_step(self, x: np.ndarray, K_bar: np.ndarray) -> Stage:
+        """The shares of the parameters; x: the hidden layers."""
+        g = self.of_step(K_bar)
 
-class _BatchedRecord:
-    def __init__(self, net: Batched, K: np.ndarray, K_bar: np.ndarray):
-        self.net, self.K_bar = net, K_bar.reshape(-1, net.D)
-        self.Y = np.zeros((6, K.shape[1]))
-        self.rows, self.pull = list(self.Y), net.pulls
-        self.f = [net.f(net.shaped(y), net.zz, net.u, net.x, net.shaped(k)) for y, k in zip(self.Y, K[1:], strict=True)]
-        self.flat = self.Y.reshape(-1, net.D)
+        def after() -> None:
+            self.add_up(self.step_u, self.step_x_bar, x, g)
+            np.add(self.b2_bar, self.ones.dot(g), out=self.b2_bar)
 
-    def before(self) -> None:
-        net, Y, x, slope = self.net, self.flat, self.net.step_x, self.net.step_slope
-        np.multiply(Y, Y, out=net.step_zz)
-        np.multiply(net.step_zz, Y, out=net.step_u[:, :-1])
-        net.step_u.dot(net.W1, out=x)
-        np.tanh(x, out=x)
-        np.multiply(x, x, out=slope)
-        np.subtract(1.0, slope, out=slope)
-
-    def after(self) -> None:
-        net = self.net
-        net.add_up(net.step_u, net.step_x_bar, net.step_x, self.K_bar)
-        net.b2_bar += net.ones.dot(self.K_bar)
+        return after
 
 
 class Stored(Batched):
-    """As `Batched`, but the hidden layers are kept from the way forward: no tanh is computed twice, for memory of all stages."""
+    """As `Batched`, but the hidden layers are kept from the way forward: no tanh is computed twice, for the memory of all stages."""
 
-    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Any:
-        super().record(K, K_bar, Y_bar)
-        return _StoredRecord(self, K, K_bar)
+    def record(self, K: np.ndarray, K_bar: np.ndarray, Y_bar: np.ndarray) -> Record:
+        Y, X = np.zeros((6, self.constant.size)), np.empty((6, self.rows, self.H))
+        f = [self.f(self.shaped(y), self.zz, self.u, x, self.shaped(k)) for y, x, k in zip(Y, X, K[1:], strict=True)]
+        z, x, zz, zzz, slope = self.of_step(Y), X.reshape(-1, self.H), self.step_zz, self.step_u[:, :-1], self.step_slope
 
+        def before() -> None:
+            np.multiply(z, z, out=zz)
+            np.multiply(zz, z, out=zzz)
+            np.multiply(x, x, out=slope)
+            np.subtract(1.0, slope, out=slope)
 
-class _StoredRecord(_BatchedRecord):
-    def __init__(self, net: Batched, K: np.ndarray, K_bar: np.ndarray):
-        super().__init__(net, K, K_bar)
-        self.x = np.empty((6 * net.rows, net.H))
-        hidden = self.x.reshape(6, net.rows, net.H)
-        self.f = [net.f(net.shaped(y), net.zz, net.u, x, net.shaped(k)) for y, x, k in zip(self.Y, hidden, K[1:], strict=True)]
-
-    def before(self) -> None:
-        net, Y, slope = self.net, self.flat, self.net.step_slope
-        np.multiply(Y, Y, out=net.step_zz)
-        np.multiply(net.step_zz, Y, out=net.step_u[:, :-1])
-        np.multiply(self.x, self.x, out=slope)
-        np.subtract(1.0, slope, out=slope)
-
-    def after(self) -> None:
-        net = self.net
-        net.add_up(net.step_u, net.step_x_bar, self.x, self.K_bar)
-        net.b2_bar += net.ones.dot(self.K_bar)
+        return Record(list(Y), f, self.pulls(K_bar, Y_bar), before, self.after_step(x, K_bar))
