@@ -11,7 +11,6 @@ import autograd
 import autograd.numpy
 import numpy as np
 import pytest
-from autograd.builtins import tuple as box
 from refnode_validation import impls
 from refnode_validation.bench import bars, catalog, cli, measure
 from refnode_validation.bench.by_hand import cnf as by_hand_cnf

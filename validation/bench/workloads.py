@@ -65,6 +65,8 @@ def mlp(name: str, D: int, B: int, H: int) -> Workload:
 
 
 def mlp_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:
+    """dz/dt = tanh(z^3 W1 + b1) W2 + b2"""
+
     def f(z, t, theta):
         (W1, b1), (W2, b2) = theta
         return xp.tanh((z * z * z) @ W1 + b1) @ W2 + b2
@@ -73,7 +75,7 @@ def mlp_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:
 
 
 def lotka_volterra() -> Workload:
-    """Two species, four parameters, 50 observations over nearly two periods."""
+    """Two species, four parameters, 50 observations."""
     theta = np.array([1.5, 1.0, 3.0, 1.0])
     return Workload(
         "lotka-volterra",
@@ -88,6 +90,8 @@ def lotka_volterra() -> Workload:
 
 
 def lotka_volterra_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:
+    """dx/dt = alpha x - beta x y,   dy/dt = delta x y - gamma y"""
+
     def f(z, t, theta):
         x, y = z[0], z[1]
         alpha, beta, gamma, delta = theta[0], theta[1], theta[2], theta[3]
@@ -125,6 +129,7 @@ def cnf_dynamics(xp: Any) -> Callable[[Any, Any, Any], Any]:
 
 
 def sum_of_squares(xp: Any) -> Callable[[Any], Any]:
+    """Over all observations, the first included."""
     return lambda zs: xp.sum(zs * zs)
 
 
