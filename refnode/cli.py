@@ -8,6 +8,7 @@ from collections.abc import Callable
 USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
+  refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
@@ -23,6 +24,15 @@ def validate(argv: list[str]) -> int:
         from refnode_validation.cli import main as run
     except ModuleNotFoundError as error:
         print(f'refnode validate needs the package {error.name}; install it with: pip install -e ".[validation]"', file=sys.stderr)
+        return 2
+    return run(argv)
+
+
+def bench(argv: list[str]) -> int:
+    try:
+        from refnode_validation.bench.cli import main as run
+    except ModuleNotFoundError as error:
+        print(f'refnode bench needs the package {error.name}; install it with: pip install -e ".[validation]"', file=sys.stderr)
         return 2
     return run(argv)
 
@@ -62,7 +72,7 @@ def show(argv: list[str]) -> int:
     return run(argv)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "demo": demo, "plot": plot, "doctor": doctor, "show": show}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor, "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,6 +11,8 @@ from autograd.builtins import tuple as box
 from autograd.scipy.integrate import odeint
 from scipy.integrate import ODEintWarning
 
+from ..bench.workloads import leaves, mapped
+
 
 class Autograd:
     """Gradients by the adjoint method."""
@@ -40,6 +42,27 @@ class Autograd:
             dz0, dt, dtheta = back(case.weights)
         answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
         return {key: answer[key] for key in case.wants}
+
+    def bench(self, workload):
+        f, loss, shape, ts = workload.dynamics(np), workload.loss(np), workload.z0.shape, workload.ts
+        arguments = [workload.z0, *leaves(workload.theta)]
+
+        def flat_f(z, t, *parameters):
+            given = iter(parameters)
+            return np.ravel(f(np.reshape(z, shape), t, mapped(lambda _: next(given), workload.theta)))
+
+        def total(z0, *parameters):
+            zs = odeint(flat_f, np.ravel(z0), ts, box(parameters), rtol=workload.rtol, atol=workload.atol, mxstep=100_000)
+            return loss(np.reshape(zs, (len(ts), *shape)))
+
+        gradient = autograd.grad(total, argnum=tuple(range(len(arguments))))
+
+        def checked():
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", ODEintWarning)
+                return list(gradient(*arguments))
+
+        return checked
 
     def _second(self, case, loss):
         D = case.z0.size

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 import refnode as rn
+
+from ..bench.workloads import leaves
 
 
 class Adjoint:
@@ -16,6 +20,7 @@ class Adjoint:
     mode = "adjoint"
     interpolates = True
     gradient = "adjoint"
+    keywords: ClassVar[dict] = {}
 
     def run(self, case):
         f = case.dynamics(np)
@@ -43,6 +48,34 @@ class Adjoint:
         dz0, dtheta = rn.hvp(loss, (case.z0, case.theta), (case.direction[:D], case.direction[D:]))
         return {"d2L/dz0": dz0, "d2L/dtheta": dtheta}
 
+    def bench(self, workload):
+        f, loss, ts = self.dynamics(workload), workload.loss(np), workload.ts
+        settings = {"method": "dopri5", "rtol": workload.rtol, "atol": workload.atol, "gradient": self.gradient, **self.keywords}
+        gradient = rn.grad(lambda z0, theta: loss(rn.odeint(f, z0, ts, theta, **settings)), (0, 1))
+        return lambda: leaves(gradient(workload.z0, workload.theta))
+
+    def dynamics(self, workload):
+        return workload.dynamics(np)
+
+
+class AdjointCompiled(Adjoint):
+    """With generated source for f and its pullback."""
+
+    def dynamics(self, workload):
+        return rn.compiled(workload.dynamics(np))
+
+
+class AdjointSeminorm(Adjoint):
+    """The parameters' share does not control the steps of the backward solve."""
+
+    keywords: ClassVar[dict] = {"backward_norm": "seminorm"}
+
+
+class AdjointSeminormCompiled(AdjointCompiled):
+    """Both."""
+
+    keywords: ClassVar[dict] = {"backward_norm": "seminorm"}
+
 
 class Discrete(Adjoint):
     """The exact derivative of the steps."""
@@ -51,6 +84,13 @@ class Discrete(Adjoint):
     capabilities = Adjoint.capabilities
     mode = "direct"
     gradient = "discrete"
+
+
+class DiscreteCompiled(Discrete):
+    """With generated source for f and its pullback."""
+
+    def dynamics(self, workload):
+        return rn.compiled(workload.dynamics(np))
 
 
 class Checkpointed(Discrete):

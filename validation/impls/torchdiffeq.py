@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torchdiffeq
+
+from ..bench.workloads import leaves, mapped
 
 
 class Backprop:
@@ -30,6 +33,17 @@ class Backprop:
                 answer[key] = np.zeros(x.shape) if gradient is None else gradient.numpy()
         return {key: answer[key] for key in case.wants}
 
+    def bench(self, workload):
+        torch.set_num_threads(1)
+        f, loss, ts = workload.dynamics(torch), workload.loss(torch), torch.tensor(workload.ts)
+        z0, theta = mapped(lambda x: torch.tensor(x, requires_grad=True), (workload.z0, workload.theta))
+
+        def gradient():
+            value = loss(self.solve(f, z0, ts, theta, workload))
+            return [g.numpy() for g in torch.autograd.grad(value, [z0, *leaves(theta)])]
+
+        return gradient
+
     def solve(self, f, z0, ts, theta, case):
         return torchdiffeq.odeint(lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol)
 
@@ -39,11 +53,19 @@ class Adjoint(Backprop):
 
     name = "torchdiffeq.odeint_adjoint"
     mode = "adjoint"
+    options = None
 
     def solve(self, f, z0, ts, theta, case):
         return torchdiffeq.odeint_adjoint(
-            lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol, adjoint_params=(theta,)
+            lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol,
+            adjoint_params=tuple(leaves(theta)), adjoint_options=self.options,
         )
+
+
+class AdjointSeminorm(Adjoint):
+    """The parameters' share does not control the steps of the backward solve."""
+
+    options: ClassVar[dict] = {"norm": "seminorm"}
 
 
 ADAPTERS = [Backprop, Adjoint]

@@ -1,0 +1,1 @@
+"""refnode bench: what a gradient costs, in refnode, in other libraries, and written by hand."""
