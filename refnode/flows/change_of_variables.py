@@ -93,6 +93,7 @@ def points(z: Any) -> Any:
 
 def one_for_each(z: Any, number: Any, name: str) -> Any:
     """An array of one number for each point, in z's dtype, from such an array or from one number for all."""
-    if np.shape(plain(number)) not in ((), z.shape[:-1]):
-        raise ValueError(f"{name} must be one number for each point, of shape {z.shape[:-1]}, or one for all, not of shape {np.shape(plain(number))}.")
+    shape = np.shape(plain(number))
+    if shape not in ((), z.shape[:-1]):
+        raise ValueError(f"{name} must be one number for each point, of shape {z.shape[:-1]}, or one for all, not of shape {shape}.")
     return np.zeros(z.shape[:-1], z.dtype) + number

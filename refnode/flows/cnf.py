@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from refnode.flows.change_of_variables import Dynamics, change_of_variables, points
-from refnode.flows.distributions import Distribution
 from refnode.flows.traces import Hutchinson, check_trace, generator
 from refnode.gradients.select import FORWARD, GRADIENTS, OF_ONE, OWN, ODESolve, check_keywords
 from refnode.ode.arguments import check_dynamics, whole_number
@@ -30,7 +29,7 @@ class CNF:
     Paper: sec. 4, Theorem 1. Statement: S35, S39, S47
     """
 
-    def __init__(self, f: Dynamics, t0: float = 0.0, t1: float = 1.0, base: Distribution | None = None, trace: str | Hutchinson = "exact",
+    def __init__(self, f: Dynamics, t0: float = 0.0, t1: float = 1.0, base: Any = None, trace: str | Hutchinson = "exact",
                  **solver: Any):
         check_dynamics(f)
         if not all(hasattr(base, name) for name in ("D", "log_prob", "sample")):

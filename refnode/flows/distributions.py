@@ -40,7 +40,8 @@ def normal(mean: Any, covariance: Any) -> Normal:
     try:
         return Normal(mean, np.linalg.cholesky(covariance))
     except np.linalg.LinAlgError:
-        raise ValueError(f"the covariance must be positive definite, but its smallest eigenvalue is {np.linalg.eigvalsh(covariance)[0]:.3g}.") from None
+        smallest = np.linalg.eigvalsh(covariance)[0]
+        raise ValueError(f"the covariance must be positive definite, but its smallest eigenvalue is {smallest:.3g}.") from None
 
 
 @dataclass(frozen=True)
