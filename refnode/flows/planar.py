@@ -13,6 +13,7 @@ from refnode.flows.traces import with_trace
 from refnode.models.nets import Layers, mlp, mlp_init
 
 Unit = tuple[Any, Any, Any]
+Units = tuple[Any, Any, Any]
 
 
 def planar_layer(z: Any, unit: Unit) -> tuple[Any, Any]:
@@ -40,7 +41,7 @@ def invertible(u: Any, w: Any) -> Any:
     return u + (np.logaddexp(0.0, x) - 1 - x) / (w @ w) * w
 
 
-def planar_nf(z: Any, units: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+def planar_nf(z: Any, units: Units) -> tuple[Any, Any]:
     """K planar layers, one after the other, made invertible: (z_K, log |det dz_K/dz_0|). units: U, W (K, D), b (K,). Statement: S33, S45"""
     log_det = np.zeros(z.shape[:-1])
     for u, w, b in zip(*units, strict=True):
@@ -49,87 +50,63 @@ def planar_nf(z: Any, units: tuple[Any, Any, Any]) -> tuple[Any, Any]:
     return z, log_det
 
 
-def planar_trace(z: Any, t: Any, theta: Unit) -> Any:
-    """u^T dh/dz = tanh'(w^T z + b) u^T w. Paper: eq. (9), eq. (28). Statement: S38"""
-    u, w, b = theta
-    h = np.tanh(z @ w + b)
-    return (1 - h * h) * (u @ w)
-
-
-@with_trace(planar_trace)
+@with_trace
 def planar(z: Any, t: Any, theta: Unit) -> Any:
-    """The planar CNF: dz/dt = u tanh(w^T z + b), d log p/dt = -u^T dh/dz. theta = (u (D,), w (D,), b).
+    """The planar CNF: dz/dt = u tanh(w^T z + b), d log p/dt = -u^T dh/dz, dh/dz = tanh'(w^T z + b) w. theta = (u (D,), w (D,), b).
 
     The solution is known: with kappa = u^T w and s = w^T z + b, sinh s(t1) = e^{kappa (t1 - t0)} sinh s(t0).
     Paper: eq. (9), eq. (28). Statement: S38, S44
     Deviation: eq. (28) is printed with w^z for w^T z.
     """
     u, w, b = theta
-    return np.tanh(z @ w + b)[..., None] * u
+    h = np.tanh(z @ w + b)
+    return h[..., None] * u, (1 - h * h) * (u @ w)
 
 
-def hidden_units_trace(z: Any, t: Any, theta: tuple[Any, Any, Any]) -> Any:
-    """sum_n tanh'(w_n^T z + b_n) u_n^T w_n: linear in the number of units. Statement: S40, S41"""
-    U, W, b = theta
-    h = np.tanh(z @ W.T + b)
-    return (1 - h * h) @ np.sum(U * W, axis=1)
+@with_trace
+def hidden_units(z: Any, t: Any, theta: Units) -> Any:
+    """M units: dz/dt = sum_n f_n(z), d log p/dt = -sum_n tr(df_n/dz), f_n(z) = u_n tanh(w_n^T z + b_n). theta = (U (M, D), W (M, D), b (M,)).
 
-
-@with_trace(hidden_units_trace)
-def hidden_units(z: Any, t: Any, theta: tuple[Any, Any, Any]) -> Any:
-    """M units: dz/dt = sum_n u_n tanh(w_n^T z + b_n), d log p/dt = -sum_n tr(df_n/dz). theta = (U (M, D), W (M, D), b (M,)).
-
-    Paper: eq. (10). Statement: S40, S41
+    The cost is linear in M. Paper: eq. (10). Statement: S34, S40, S41
     Deviation: eq. (10) is printed without the minus sign of the trace. torchdiffeq's cnf.py takes the mean over units: U / M.
     """
-    U, W, b = theta
-    return np.tanh(z @ W.T + b) @ U
+    return units(z, *theta)
 
 
-def gates(t: Any, alpha: Any, beta: Any) -> Any:
-    """sigma_n(t) = 1 / (1 + e^{-(alpha_n t + beta_n)}), in (0, 1)."""
-    return 0.5 * (1 + np.tanh(0.5 * (alpha * t + beta)))
-
-
-def gated_trace(z: Any, t: Any, theta: tuple[Any, ...]) -> Any:
-    """sum_n sigma_n(t) tr(df_n/dz). Statement: S43"""
-    U, W, b, alpha, beta = theta
-    return hidden_units_trace(z, t, (gates(t, alpha, beta)[:, None] * U, W, b))
-
-
-@with_trace(gated_trace)
+@with_trace
 def gated(z: Any, t: Any, theta: tuple[Any, ...]) -> Any:
-    """Units that are switched on and off: dz/dt = sum_n sigma_n(t) f_n(z), f_n(z) = u_n tanh(w_n^T z + b_n).
+    """Units that are switched on and off: dz/dt = sum_n sigma_n(t) f_n(z), sigma_n(t) = logistic(alpha_n t + beta_n).
 
     theta = (U (M, D), W (M, D), b (M,), alpha (M,), beta (M,)); with alpha = 0 and large beta these are `hidden_units`.
     Paper: sec. 4, "Time-dependent dynamics". Statement: S43, S45
     """
     U, W, b, alpha, beta = theta
-    return hidden_units(z, t, (gates(t, alpha, beta)[:, None] * U, W, b))
+    return units(z, logistic(alpha * t + beta)[:, None] * U, W, b)
 
 
-def hypernetwork_trace(z: Any, t: Any, layers: Layers) -> Any:
-    """The trace of `hidden_units` with the parameters that the network gives at t. Statement: S42"""
-    return hidden_units_trace(z, t, units_at(t, layers, z.shape[-1]))
-
-
-@with_trace(hypernetwork_trace)
+@with_trace
 def hypernetwork(z: Any, t: Any, layers: Layers) -> Any:
-    """Units whose parameters are a network's function of t: dz/dt = (1/M) sum_n sigma(g_n) u_n tanh(w_n^T z + b_n), (u, g, w, b) = mlp(t).
+    """Units whose parameters are a network's function of t: dz/dt = (1/M) sum_n u_n tanh(w_n^T z + b_n), (u, w, b)(t) from mlp(t).
 
-    layers: of an `mlp` from 1 to M (3 D + 1) numbers (`hypernetwork_init`), as in torchdiffeq's cnf.py: a gate for each unit and dimension, and the
-    mean over units.
+    layers: of an `mlp` from 1 to M (3 D + 1) numbers (`hypernetwork_init`). As in torchdiffeq's cnf.py: a logistic gate for each unit and
+    dimension on u, and the mean over units.
     Paper: sec. 4, "Time-dependent dynamics". Statement: S42
     """
-    return hidden_units(z, t, units_at(t, layers, z.shape[-1]))
-
-
-def units_at(t: Any, layers: Layers, D: int) -> tuple[Any, Any, Any]:
-    """(U / M, W, b) of the units at time t, gated. Statement: S42"""
-    numbers = mlp(np.reshape(t, (1,)), layers)
+    numbers, D = mlp(np.reshape(t, (1,)), layers), z.shape[-1]
     M = numbers.shape[0] // (3 * D + 1)
     W, U, G = np.reshape(numbers[:3 * M * D], (3, M, D))
-    return gates(1.0, G, 0.0) * U / M, W, numbers[3 * M * D:]
+    return units(z, logistic(G) * U / M, W, numbers[3 * M * D:])
+
+
+def units(z: Any, U: Any, W: Any, b: Any) -> tuple[Any, Any]:
+    """(sum_n u_n h_n, sum_n h'_n u_n^T w_n), h_n = tanh(w_n^T z + b_n)."""
+    h = np.tanh(z @ W.T + b)
+    return h @ U, (1 - h * h) @ np.sum(U * W, axis=1)
+
+
+def logistic(x: Any) -> Any:
+    """1 / (1 + e^-x), which does not overflow so."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
 
 
 def hypernetwork_init(rng: np.random.Generator, D: int, M: int, hidden: int = 32) -> Layers:

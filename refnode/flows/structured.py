@@ -8,28 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from refnode.flows.planar import gates
+from refnode.flows.planar import logistic
 from refnode.flows.traces import with_trace
 from refnode.models.nets import Layers, mlp
 
 SquashLayers = tuple[tuple[Any, Any, Any, Any, Any], ...]
 
 
-def no_trace(z: Any, t: Any, theta: Any) -> Any:
-    """0 for each point: the diagonal blocks of the Jacobian are zero, and volume is preserved. Statement: S49"""
-    return np.zeros(z.shape[:-1], z.dtype)
-
-
-@with_trace(no_trace)
+@with_trace
 def hamiltonian(z: Any, t: Any, theta: tuple[Layers, Layers]) -> Any:
-    """dz_{1:d}/dt = f(z_{d+1:D}), dz_{d+1:D}/dt = g(z_{1:d}): the trace is 0, and log p is carried along unchanged.
+    """dz_{1:d}/dt = f(z_{d+1:D}), dz_{d+1:D}/dt = g(z_{1:d}): the trace is 0, volume is preserved, and log p is carried along unchanged.
 
     theta: the layers of two networks `mlp`, f from D - d to d numbers and g from d to D - d; d is what f returns.
     Paper: eq. (29). Statement: S49
     """
     f, g = theta
     d = f[-1][0].shape[1]
-    return np.concatenate([mlp(z[..., d:], f), mlp(z[..., :d], g)], axis=-1)
+    return np.concatenate([mlp(z[..., d:], f), mlp(z[..., :d], g)], axis=-1), np.zeros(z.shape[:-1], z.dtype)
 
 
 def concatsquash(z: Any, t: Any, layers: SquashLayers) -> Any:
@@ -41,7 +36,7 @@ def concatsquash(z: Any, t: Any, layers: SquashLayers) -> Any:
     """
     for k, (W, b, w_gate, b_gate, w_shift) in enumerate(layers):
         z = np.tanh(z) if k else z
-        z = (z @ W + b) * gates(t, w_gate, b_gate) + w_shift * t
+        z = (z @ W + b) * logistic(w_gate * t + b_gate) + w_shift * t
     return z
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,16 @@ PROBES = ("rademacher", "gaussian")
 
 
 def value_and_trace(f: Dynamics, z: Any, t: Any, theta: Tree, probes: Any = None) -> tuple[Any, Any]:
-    """f(z, t, theta), like z, and the trace of df/dz, one number for each point: estimated with probes (m, *z.shape) if there are any,
-    else by f.trace where f has one, else exactly."""
-    declared = getattr(f, "trace", None)
+    """f(z, t, theta), like z, and tr(df/dz), one number for each point.
+
+    With probes (m, *z.shape) the trace is estimated; else it is what f declares (`with_trace`); else it is found by `exact_trace`.
+    """
+    declared = getattr(f, "value_and_trace", None)
     if probes is None and declared is not None:
-        dz_dt, trace_dfdz = conform(f(z, t, theta), z), declared(z, t, theta)
-        if np.shape(plain(trace_dfdz)) != z.shape[:-1]:
-            raise ValueError(f"f.trace returned shape {np.shape(plain(trace_dfdz))}; it must return one number for each point, shape {z.shape[:-1]}.")
-        return dz_dt, trace_dfdz
+        dz_dt, trace = declared(z, t, theta)
+        if np.shape(plain(trace)) != z.shape[:-1]:
+            raise ValueError(f"the trace that f declares has shape {np.shape(plain(trace))}; it must be one number for each point, {z.shape[:-1]}.")
+        return conform(dz_dt, z), trace
     dz_dt, vjp = pullback(f, z, t, theta, argnums=(0,), like=z)
     return dz_dt, exact_trace(vjp, z) if probes is None else hutchinson_trace(vjp, probes)
 
@@ -45,18 +48,23 @@ def hutchinson_trace(vjp: Vjp, probes: Any) -> Any:
     return sum(np.sum(vjp(eps)[0] * eps, axis=-1) for eps in probes) / len(probes)
 
 
-def with_trace(trace: Callable[[Any, Any, Any], Any]) -> Callable[[Dynamics], Dynamics]:
-    """A decorator that gives f its trace: f.trace(z, t, theta) = tr(df/dz), one number for each point, in traceable NumPy.
+def with_trace(both: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Dynamics:
+    """Dynamics that know their trace, from a function of (z, t, theta) that returns both, (dz/dt, tr(df/dz)): a decorator.
 
-        @rn.with_trace(lambda z, t, theta: ...)
-        def f(z, t, theta): ...
+        @rn.with_trace
+        def f(z, t, theta):
+            h = np.tanh(z @ theta)
+            return h, (1 - h * h) @ np.diag(theta)
 
-    What is declared is believed: check it once against `exact_trace`.
+    f(z, t, theta) is dz/dt alone; f.value_and_trace is the function that was given. The trace is one number for each point, in traceable NumPy,
+    and is believed: compare it once with that of lambda z, t, theta: f(z, t, theta), which declares none.
     """
-    def attached(f: Dynamics) -> Dynamics:
-        f.trace = trace  # type: ignore[attr-defined]
-        return f
-    return attached
+    def f(z: Any, t: Any, theta: Any) -> Any:
+        return both(z, t, theta)[0]
+
+    functools.update_wrapper(f, both)
+    f.value_and_trace = both  # type: ignore[attr-defined]
+    return f
 
 
 def hutchinson(m: int = 1, probes: str = "rademacher") -> Hutchinson:
