@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.surface import plain
+from refnode.autodiff.trace import lifted, plain
 from refnode.autodiff.transforms import pullback
 from refnode.flows.traces import Hutchinson, probes_of, value_and_trace
 from refnode.gradients.select import ODESolve
+from refnode.ode.arguments import read_only
 from refnode.tree import Tree, leaves, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]
@@ -70,12 +71,13 @@ def refuse_interacting_rows(f: Dynamics, z: np.ndarray, t: float, theta: Tree) -
     Random cotangents g are carried back, and once more with row j multiplied by its own random factor c_j. Alone, row k is multiplied by
     c_k: back(c g)_k = c_k back(g)_k. This sees any dependence at this point, of pairs of rows or of all, at the cost of two sweeps.
     """
-    if z.ndim == 1 or len(z) == 1:
+    if z.ndim == 1 or len(z) < 2:
         return
     rng = np.random.default_rng(0)
     g = rng.standard_normal(z.shape).astype(z.dtype)
     c = rng.uniform(1.0, 2.0, (len(z), 1)).astype(z.dtype)
-    _, back = pullback(f, z, float(t), tree_map(plain, theta), argnums=(0,), like=z)
+    z, theta = read_only((z, tree_map(lambda leaf: plain(lifted(leaf)), theta)))
+    _, back = pullback(f, z, float(t), theta, argnums=(0,), like=z)
     alone, scaled = back(g)[0], back(c * g)[0]
     if np.abs(scaled - c * alone).max() > np.sqrt(np.finfo(z.dtype).eps) * np.abs(alone).max():
         raise ValueError("the rows of z influence each other in f (as in batch normalisation), so that a point of the batch has no density of its "
@@ -83,11 +85,14 @@ def refuse_interacting_rows(f: Dynamics, z: np.ndarray, t: float, theta: Tree) -
 
 
 def points(z: Any) -> Any:
-    """Points (n, D), or one point (D,), as floats."""
-    z = np.asarray(z, float) if isinstance(z, (list, tuple)) or getattr(z, "dtype", np.dtype(float)).kind in "iu" else z
-    if not isinstance(plain(z), np.ndarray) or z.ndim not in (1, 2):
-        raise ValueError(f"z must hold points, as an array of shape (n, D), or one point of shape (D,), not {np.shape(plain(z))}; f may "
-                         "reshape them.")
+    """Points (n, D), or one point (D,), in float64 or float32; lists of numbers and integers become float64."""
+    z = np.asarray(z, float) if isinstance(z, (list, tuple)) else lifted(z)
+    if not isinstance(plain(z), np.ndarray) or z.ndim not in (1, 2) or z.shape[-1] == 0:
+        raise ValueError(f"z must hold points, as an array of shape (n, D), or one point of shape (D,), not of shape {np.shape(plain(z))}.")
+    if z.dtype.kind in "iu":
+        return np.asarray(z, float)
+    if z.dtype not in (np.float64, np.float32):
+        raise TypeError(f"points are real numbers in float64 or float32, not {z.dtype}.")
     return z
 
 
