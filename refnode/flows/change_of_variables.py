@@ -34,9 +34,9 @@ def change_of_variables(z0: Any, log_p0: Any, f: Dynamics, t0: Any, t1: Any, the
     from rng, so that the right-hand side stays a function. solver: the keywords of `odeint` (a norm that is a function gets the errors of z,
     then those of log p). f is asked once more than the statistics say.
 
-    The error test sees log p as a leaf of its own beside z: the largest of the two norms counts, so that log p never lets z take a longer
-    step than it would take alone, and may ask for shorter ones. Since an error of log p is a relative error of p, the leaf's absolute
-    tolerance is max(rtol, atol): rtol (1 + |log p|) in all.
+    The error test sees log p as a leaf of its own beside z, and the larger of their two norms counts: a step that z would not be allowed
+    alone is not allowed, and log p may ask for shorter ones. Since an error of log p is a relative error of p, the leaf's absolute tolerance
+    is max(rtol, atol): rtol (1 + |log p|) in all.
     Raises ValueError and TypeError for wrong arguments, `SolverError` for a failed solve.
     Paper: Theorem 1, eq. (8), eq. (33). Statement: S35, S37, S39, S51, S52, S54
     Deviation: eq. (33) is printed with df_i/dt; it is df_i/dz_i.

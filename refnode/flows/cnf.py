@@ -26,7 +26,7 @@ class CNF:
 
     All methods are differentiable in theta, points, t0 and t1. Hutchinson's probes are drawn from rng, once for each call: the same generator
     state, the same value. Without them nothing is random.
-    Paper: sec. 4, Theorem 1. Statement: S35, S39, S47
+    Paper: sec. 4, Theorem 1. Statement: S35, S37, S39, S46, S47, S48
     """
 
     def __init__(self, f: Dynamics, t0: float = 0.0, t1: float = 1.0, base: Any = None, trace: str | Hutchinson = "exact",
@@ -46,8 +46,7 @@ class CNF:
 
             l(t1) = 0,  dl/dt = -tr(df/dz);   log p(x) = log p_base(z(t0)) - l(t0)
 
-        rng: for trace=hutchinson(m) alone. t1 gives the density at another time, on its way.
-        Paper: sec. 4.1. Statement: S47, S48
+        rng: for trace=hutchinson(m) alone. t1 gives the density at another time, on its way. Paper: sec. 4.1, maximum likelihood
         """
         x = self._points(x, "x")
         t0, t1 = self._times(t0, t1)
@@ -61,7 +60,7 @@ class CNF:
     def sample_and_log_prob(self, theta: Tree, rng: np.random.Generator, n: int, t0: Any = None, t1: Any = None) -> tuple[Any, Any]:
         """n points x, (n, D), and their log p(x), (n,), from one solve of size D + 1: what density matching differentiates.
 
-        Paper: sec. 4.1, eq. (33). Statement: S39, S46
+        Paper: sec. 4.1, density matching; eq. (33)
         """
         z0 = self.base.sample(generator(rng), whole_number("n", n))
         t0, t1 = self._times(t0, t1)
@@ -73,7 +72,7 @@ class CNF:
         return ODESolve(self._points(z0, "z0"), self.f, t0, t1, theta, **self.solver)
 
     def inverse(self, theta: Tree, x: Any, t0: Any = None, t1: Any = None) -> Any:
-        """z(t0) from z(t1) = x: the inverse of `forward`, at the same cost. Statement: S37, S48"""
+        """z(t0) from z(t1) = x: the inverse of `forward`, at about the same cost."""
         t0, t1 = self._times(t0, t1)
         return ODESolve(self._points(x, "x"), self.f, t1, t0, theta, **self.solver)
 
