@@ -139,7 +139,7 @@ def test_second_derivatives():
 
 
 def test_maximum_likelihood_lowers_the_loss():
-    """S47: 30 steps of Adam on samples of N((1, -0.5), 0.3 I) take the loss from more than 3 towards the entropy, 1.6: below 2.3."""
+    """S47: 30 steps of Adam on samples of N((1, -0.5), 0.3 I) take the loss towards the entropy, log(2 pi e 0.3) = 1.63."""
     data = rn.normal([1.0, -0.5], 0.3 * np.eye(2)).sample(np.random.default_rng(7), 100)
     rng = np.random.default_rng(8)
     theta = 0.1 * rng.normal(size=(8, 2)), rng.normal(size=(8, 2)), rng.normal(size=8)
@@ -150,7 +150,7 @@ def test_maximum_likelihood_lowers_the_loss():
         theta, state = adam_step(theta, gradient, state, learning_rate=0.1)
         losses.append(value)
     assert losses[0] > 2.5
-    assert losses[-1] < 2.3
+    assert np.log(2 * np.pi * np.e * 0.3) - 0.3 < losses[-1] < 2.3  # (a sample of 100 may lie 0.3 below its entropy: 3 standard errors)
 
 
 def test_fixed_steps_and_statistics():
