@@ -7,7 +7,7 @@
     restart  from the computed state at an interior time to the end, values only
     second   a Hessian-vector product
     reset    thirty-one observations over a span of 3, on a problem that cannot be run backwards over the whole of it
-    flow     log p(x) of the flows among the problems, x at the end of the solution and the base density at its start ("reversed": exchanged)
+    flow     log p(x) of the flows among the problems, x at the end of the solution, the base at its start ("reversed": exchanged)
 
 All but main are asked at one tolerance, the middle one.
 """

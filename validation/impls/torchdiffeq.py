@@ -55,7 +55,7 @@ class Backprop:
             with torch.enable_grad():
                 z = state[0].requires_grad_(True)
                 dz_dt = f(z, t, theta)
-                rows = [torch.autograd.grad(dz_dt[i], z, create_graph=True, allow_unused=True, materialize_grads=True)[0] for i in range(len(z))]
+                rows = [torch.autograd.grad(component, z, create_graph=True, materialize_grads=True)[0] for component in dz_dt]
             return dz_dt, -sum(row[i] for i, row in enumerate(rows))
 
         z, change = self.solve(with_trace, (x, torch.zeros((), dtype=torch.float64)), ts, theta, case)

@@ -131,7 +131,10 @@ def p21_rhs(xp, z, t, theta):
 
 
 def p21(z0, t0, t1, theta):
-    """q1 = q0 c + a p0 S, p1 = p0 c + b q0 S, c = cos(w delta), S = sin(w delta)/w, w^2 = -a b =: W; dc/dW = -delta S/2, dS/dW = (delta c - S)/(2 W)."""
+    """q1 = q0 c + a p0 S, p1 = p0 c + b q0 S, c = cos(w delta), S = sin(w delta)/w, w^2 = -a b =: W.
+
+    dc/dW = -delta S/2, dS/dW = (delta c - S)/(2 W).
+    """
     (q0, p0), (a, b), delta = z0, theta, t1 - t0
     W = -a * b
     w = np.sqrt(W)

@@ -23,7 +23,7 @@ def log_p(task: Task) -> float:
 
 
 def gradients(task: Task) -> dict[str, Array]:
-    """The gradients of log p(x) in x, theta, and the times in the order of task.ts: complex steps through the closed form, exact to rounding."""
+    """The gradients of log p(x) in x, theta, and the times in the order of task.ts: complex steps, exact to rounding."""
     problem, x, ts, theta = task.problem, task.z0, task.ts, task.problem.theta
 
     def along(moved, size: int) -> Array:

@@ -43,7 +43,7 @@ class Problem:
     t a scalar.
     exact(z0, t0, t1, theta) is the Flow, in formulas that are analytic in every argument (so complex steps through them are exact).
     The loss is L = sum_i weights[i] . z(ts[i]), weights (N, D) (problem P24).
-    A problem that is a normalizing flow has log_det(z0, t0, t1, theta) = log |det dz1/dz0|, analytic too, and the base density to start from.
+    A problem that is a normalizing flow has log_det(z0, t0, t1, theta) = log |det dz1/dz0|, analytic too, and the density to start from.
     """
 
     id: str
