@@ -131,10 +131,11 @@ class Flow(Reference):
         self.case, self.f, self.base = case, case.dynamics(np), case.base(np)
         x, ts, theta, h = case.z0, case.ts, case.theta, 1e-30
         answer = {"log p": self.log_p(x, ts, theta, True)}
-        for key, place, trace in (("dlogp/dx", 0, self.seeded != "base_alone"), ("dlogp/dt", 1, True), ("dlogp/dtheta", 2, self.seeded != "frozen_trace")):
+        with_trace = self.seeded != "base_alone", True, self.seeded != "frozen_trace"
+        for place, key in enumerate(("dlogp/dx", "dlogp/dt", "dlogp/dtheta")):
             at = [x + 0j, ts + 0j, theta + 0j]
             steps = [[*at[:place], at[place] + 1j * h * e, *at[place + 1:]] for e in np.eye(at[place].size)]
-            answer[key] = np.array([self.log_p(*moved, trace).imag / h for moved in steps])
+            answer[key] = np.array([self.log_p(*moved, with_trace[place]).imag / h for moved in steps])
         if self.seeded == "exchanged_times":
             answer["dlogp/dt"] = answer["dlogp/dt"][::-1]
         if self.seeded == "no_start_time":

@@ -10,7 +10,6 @@ import refnode as rn
 
 from ..bench.workloads import leaves
 
-
 FLOW = ("flow:log_prob", "flow:grad", "flow:grad_t")
 
 

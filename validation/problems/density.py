@@ -59,7 +59,8 @@ def reconstruction_gamma(task: Task) -> float:
 
 
 def _log_p(problem: Problem, x, t1, t0, theta):
-    assert problem.log_det is not None and problem.base is not None
+    assert problem.log_det is not None
+    assert problem.base is not None
     return problem.base.log_prob(np, problem.exact(x, t1, t0, theta).z1) + problem.log_det(x, t1, t0, theta)
 
 
