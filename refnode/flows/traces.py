@@ -39,8 +39,8 @@ def exact_trace(vjp: Vjp, z: Any) -> Any:
 
     vjp: back of `pullback(f, z, ...)`. Statement: S35
     """
-    one_hot = np.eye(z.shape[-1], dtype=z.dtype)
-    return sum((vjp(np.broadcast_to(e, z.shape))[0][..., i] for i, e in enumerate(one_hot)), np.zeros(z.shape[:-1], z.dtype))
+    one_hot = np.eye(z.shape[-1], dtype=z.dtype)  # (copied below, since compiled code is made for one memory order)
+    return sum((vjp(np.broadcast_to(e, z.shape).copy())[0][..., i] for i, e in enumerate(one_hot)), np.zeros(z.shape[:-1], z.dtype))
 
 
 def hutchinson_trace(vjp: Vjp, probes: Any) -> Any:

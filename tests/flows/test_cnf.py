@@ -198,6 +198,24 @@ def test_f_may_have_its_own_pullback():
         assert calls
 
 
+@pytest.mark.parametrize("gradient", ["adjoint", "discrete", "quadrature"])
+def test_f_may_be_compiled(gradient):
+    """The same bits: the trace by D cotangents through compiled(f), or declared and compiled together; and the same gradient (TB: sums of
+    second derivatives may be in another order)."""
+    theta = RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2)), RNG.normal(size=3)
+
+    def bare(z, t, theta):
+        return hidden_units(z, t, theta)
+
+    for f, fast in ((bare, rn.compiled(bare)), (hidden_units, rn.with_trace(rn.compiled(hidden_units.value_and_trace)))):
+        flows = [rn.CNF(g, base=BASE, gradient=gradient, rtol=1e-5) for g in (f, fast)]
+        found = [rn.value_and_grad(lambda theta, flow=flow: np.sum(flow.log_prob(theta, X)))(theta) for flow in flows]
+        assert np.array_equal(*(flow.log_prob(theta, X) for flow in flows))
+        assert found[0][0] == found[1][0]
+        for one, other in zip(found[0][1], found[1][1], strict=True):
+            assert np.abs(one - other).max() < TB * (1 + np.abs(one).max())
+
+
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda: rn.CNF(mlp), TypeError, "base must be a distribution"),
     (lambda: rn.CNF(mlp, 0.0, 1.0, 2), TypeError, "base must be a distribution"),
