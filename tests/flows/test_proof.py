@@ -34,6 +34,8 @@ def test_the_proof_step_by_step(name):
         else:
             assert errors[1] > 1e-6
             assert errors[0] / errors[1] == pytest.approx(10, rel=0.05)
+    J = rn.jacobian(lambda z: rn.ODESolve(z, f, 0.3, 0.31, theta, rtol=1e-11, atol=1e-13))(z)
+    assert np.abs(J @ coarse[2].found - np.linalg.det(J) * np.eye(len(z))).max() < 1e-12
     assert np.allclose(fine[0].limit, np.trace(rn.jacobian(f)(z, 0.3, theta)))
 
 
