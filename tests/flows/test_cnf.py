@@ -1,5 +1,8 @@
 """rn.CNF: its methods against each other, shapes, statistics, training, and what is refused."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -234,6 +237,26 @@ def test_f_may_be_compiled(gradient):
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_closure_over_what_is_differentiated_is_refused_with_the_users_line():
+    def loss(W):
+        return rn.CNF(lambda z, t, theta: np.tanh(z @ W), base=BASE).log_prob((), X[0])
+
+    with pytest.raises(rn.TraceError, match=r"\(test_cnf.py:\d+\).*pass that value in theta"):
+        rn.grad(loss)(np.eye(2))
+
+
+def test_the_lines_of_readme():
+    """README, "Flows", as it stands there."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rng = np.random.default_rng(0)
+    names = {"rn": rn, "np": np, "rng": rng, "theta": (rng.normal(size=(4, 2)), rng.normal(size=(4, 2)), rng.normal(size=4)),
+             "x": X, "z0": X, "log_p0": np.zeros(6), "t0": 0.0, "t1": 1.0}
+    exec(re.search(r"## Flows\n\n```python\n(.*?)```", readme, re.S)[1], names)
+    assert names["log_p"].shape == names["log_p1"].shape == (6,)
+    assert names["log_q"].shape == (512,)
+    assert names["noisy"].log_prob(names["theta"], X, rng=rng).shape == (6,)
 
 
 def test_a_failed_solve_gives_no_number():

@@ -9,7 +9,7 @@ import refnode as rn
 from refnode.flows.gaussian import linear, ou
 from refnode.flows.planar import gated, hidden_units, hypernetwork, hypernetwork_init, planar
 from refnode.flows.structured import concatsquash, concatsquash_init, hamiltonian
-from refnode.flows.traces import exact_trace, hutchinson_trace, value_and_trace
+from refnode.flows.traces import diagonal, exact_trace, hutchinson_trace, value_and_trace
 from refnode.models.nets import mlp_init
 from tests.zoo import mlp, mlp_parameters
 
@@ -50,6 +50,24 @@ def test_both_are_differentiable_twice(name):
     f, theta = FLOWS[name]
     rn.check_grads(lambda z, theta: value_and_trace(f, z, 0.4, theta), Z[:2], theta)
     rn.check_grads(lambda z, theta: value_and_trace(lambda z, t, theta: f(z, t, theta), z, 0.4, theta)[1], Z[:2], theta)
+
+
+def test_diagonal_dynamics_take_one_cotangent():
+    """Structure: f_i(z_i) alone. The trace is that of D cotangents, to rounding, and Hutchinson's estimate with signs is the trace itself."""
+    @diagonal
+    def f(z, t, theta):
+        return np.sin(theta * z) * t
+
+    def bare(z, t, theta):
+        return np.sin(theta * z) * t
+
+    theta = RNG.normal(size=D)
+    dz_dt, trace = value_and_trace(f, Z, 0.4, theta)
+    assert f.__name__ == "f"
+    assert np.array_equal(dz_dt, bare(Z, 0.4, theta))
+    assert np.abs(trace - value_and_trace(bare, Z, 0.4, theta)[1]).max() < 1e-14
+    assert np.abs(trace - value_and_trace(f, Z, 0.4, theta, rn.hutchinson(1).draw(np.random.default_rng(0), Z))[1]).max() < 1e-14
+    rn.check_grads(lambda z, theta: value_and_trace(f, z, 0.4, theta), Z[:2], theta)
 
 
 def test_a_decorated_function_is_dynamics():
