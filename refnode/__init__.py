@@ -26,7 +26,7 @@ from refnode.errors import (
 from refnode.flows.change_of_variables import change_of_variables
 from refnode.flows.cnf import CNF
 from refnode.flows.distributions import normal, standard_normal
-from refnode.flows.traces import hutchinson, with_trace
+from refnode.flows.traces import hutchinson, value_and_trace, with_trace
 from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.events import odeint_event
@@ -44,5 +44,5 @@ __all__ = [
     "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow",
     "Stepper", "TraceError", "__version__", "adjoint", "change_of_variables", "check_dynamics", "check_grads", "compiled", "debug_nans",
     "differentiable", "full_adjoint", "grad", "gradient_report", "hutchinson", "hvp", "interpolate", "jacobian", "jvp", "normal", "odeint",
-    "odeint_event", "pullback", "solve", "solve_ivp", "standard_normal", "value_and_grad", "with_trace",
+    "odeint_event", "pullback", "solve", "solve_ivp", "standard_normal", "value_and_grad", "value_and_trace", "with_trace",
 ]

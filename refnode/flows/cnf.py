@@ -22,6 +22,10 @@ class CNF:
     defaults of the methods' t0 and t1; the base density holds at t0, that of x at t1. base: `standard_normal(D)`, `normal(mean, covariance)`,
     or anything with D, log_prob(z) and sample(rng, n). trace: "exact" or hutchinson(m). solver: the keywords of `odeint`, gradient among them.
 
+    Faster, with the same bits: f, its D cotangents and the derivatives of both in one compiled function (for hutchinson: rn.compiled(f)),
+
+        fast = rn.with_trace(rn.compiled(lambda z, t, theta: rn.value_and_trace(f, z, t, theta)))
+
     A condition is part of theta: f(z, t, (weights, context)) and log_prob((weights, context), x), context (n, C) beside x (n, D), or (C,).
 
     All methods are differentiable in theta, points, t0 and t1. Hutchinson's probes are drawn from rng, once for each call: the same generator

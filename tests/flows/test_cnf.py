@@ -210,7 +210,8 @@ def test_f_may_be_compiled(gradient):
     def bare(z, t, theta):
         return hidden_units(z, t, theta)
 
-    for f, fast in ((bare, rn.compiled(bare)), (hidden_units, rn.with_trace(rn.compiled(hidden_units.value_and_trace)))):
+    together = rn.with_trace(rn.compiled(lambda z, t, theta: rn.value_and_trace(bare, z, t, theta)))
+    for f, fast in ((bare, rn.compiled(bare)), (bare, together), (hidden_units, rn.with_trace(rn.compiled(hidden_units.value_and_trace)))):
         flows = [rn.CNF(g, base=BASE, gradient=gradient, rtol=1e-5) for g in (f, fast)]
         found = [rn.value_and_grad(lambda theta, flow=flow: np.sum(flow.log_prob(theta, X)))(theta) for flow in flows]
         assert np.array_equal(*(flow.log_prob(theta, X) for flow in flows))
