@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from refnode.autodiff.surface import plain
 from refnode.flows.traces import with_trace
 from refnode.models.nets import Layers, mlp, mlp_init
 
@@ -21,11 +22,14 @@ def planar_layer(z: Any, unit: Unit) -> tuple[Any, Any]:
 
         z' = z + u tanh(w^T z + b),   log p(z') = log p(z) - log |1 + u^T dh/dz|,   dh/dz = tanh'(w^T z + b) w
 
-    z: points (n, D) or one point (D,). It is invertible if and only if u^T w >= -1 (`invertible`; at -1 its inverse is not smooth).
+    z: points (n, D) or one point (D,). The layer is invertible if and only if u^T w >= -1 (at -1 its inverse is not smooth): ValueError where it
+    is not, since the formula then gives no density; `invertible` changes u.
     Paper: eq. (6), eq. (7). Statement: S32, S33, S44
     Deviation: eq. (7) is printed without the condition.
     """
     u, w, b = unit
+    if plain(u @ w) < -1 - 1e-9 * (1 + plain(np.abs(u) @ np.abs(w))):  # (a rounding error is no fault)
+        raise ValueError(f"the planar layer is not invertible, since u^T w = {plain(u @ w):.4g} is below -1; give it invertible(u, w) for u.")
     h = np.tanh(z @ w + b)
     return z + h[..., None] * u, np.log(np.abs(1 + (1 - h * h) * (u @ w)))
 

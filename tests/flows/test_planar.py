@@ -26,7 +26,8 @@ def closed_form(z, T, theta):
 @pytest.mark.parametrize("D", [2, 3, 4, 5])
 def test_matrix_determinant_lemma(D):
     """S32, S33: log |det| of the layer's Jacobian, D x D, is log |1 + u^T dh/dz|."""
-    theta, z = unit(D), RNG.normal(size=(4, D))
+    u, w, b = unit(D)
+    theta, z = (invertible(u, w), w, b), RNG.normal(size=(4, D))
     z1, log_det = planar_layer(z, theta)
     for i in range(4):
         J = rn.jacobian(lambda z: planar_layer(z, theta)[0])(z[i])
@@ -35,13 +36,17 @@ def test_matrix_determinant_lemma(D):
 
 
 def test_invertible_if_and_only_if_u_w_is_at_least_minus_one():
-    """S33: w^T z' = s + u^T w tanh s (+ ...) is monotone in s = w^T z if u^T w >= -1, and not if u^T w < -1 (near s = 0)."""
+    """S33: w^T z' = s + u^T w tanh(s + b) is monotone in s = w^T z if u^T w >= -1, and not if u^T w < -1 (near s = -b), which is refused."""
     w, s = np.array([1.0, -2.0]), np.linspace(-4, 4, 4001)
     z = s[:, None] * w / (w @ w)
     for u_w, monotone in ((-1.0, True), (-0.9, True), (2.0, True), (-1.01, False), (-3.0, False)):
-        with np.errstate(divide="ignore"):  # at u^T w = -1 and s = 0 the layer has slope 0
-            z1, _ = planar_layer(z, (u_w * w / (w @ w), w, 0.0))
-        assert np.all(np.diff(z1 @ w) > 0) == monotone
+        u = u_w * w / (w @ w)
+        assert np.all(np.diff((z + np.tanh(z @ w)[:, None] * u) @ w) > 0) == monotone
+        if u_w < -1:
+            with pytest.raises(ValueError, match=f"not invertible, since u\\^T w = {u_w:.4g} is below -1"):
+                planar_layer(z, (u, w, 0.3003))
+        else:
+            assert np.all(np.isfinite(planar_layer(z, (u, w, 0.3003))[1]))
 
 
 def test_the_constraint():
@@ -53,6 +58,8 @@ def test_the_constraint():
         assert abs(changed @ w - (np.logaddexp(0, u @ w) - 1)) < 1e-12
         assert changed @ w > -1
         assert np.abs(np.cross(changed - u, w)).max() < 1e-12
+    for scale in (-40, -1e3):  # softplus is lost in -1: on the boundary to rounding, and not refused
+        planar_layer(w, (invertible(scale * w, w), w, 0.1))
     u = 30 * w / (w @ w)
     assert np.abs(invertible(u, w) - u - (-1) * w / (w @ w)).max() < 1e-12
     rn.check_grads(invertible, *unit(3)[:2])
