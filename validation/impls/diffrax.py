@@ -1,7 +1,7 @@
 """diffrax, Dopri5, compiled: the adjoint method, and autodiff through the solver with checkpoints.
 
-The suite tries the second: solutions, and continuous normalizing flows. Each case is traced and compiled anew, which is most of the time that it
-takes (six minutes for all of them).
+The suite tries the second: solutions, and continuous normalizing flows. Each case is traced and compiled anew, which is most of the time
+that it takes (six minutes for all of them).
 """
 
 from __future__ import annotations
