@@ -164,7 +164,7 @@ def parameters(f: Callable[..., Any], number: int) -> list[str]:
         names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds]
     except (TypeError, ValueError):
         names = []
-    return [*names, *(f"x{i}" for i in range(len(names), number))][:number]
+    return [*names, *(f"arg{i}" for i in range(len(names), number))][:number]
 
 
 def same_bits(x: Tree, y: Tree) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.layout import Copied
+from refnode.autodiff.compiled.layout import RESERVED, Copied
 from refnode.autodiff.compiled.program import Line, key_of
 from refnode.tree import CONTAINERS
 
@@ -63,7 +63,9 @@ class Text:
 
     def bound_as(self, name: str, x: Any) -> str:
         for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))):
-            if candidate not in self.parameters and self.globals.setdefault(candidate, x) == x:  # (np.add.reduce is a new object each time)
+            if candidate in self.parameters or candidate in RESERVED:
+                continue
+            if self.globals.setdefault(candidate, x) == x:  # np.add.reduce is a new object each time
                 return candidate
         raise AssertionError
 
