@@ -329,6 +329,18 @@ def test_floats_at_their_limits(z):
         check_bits(f, (np.array(z),))
 
 
+def test_signs_of_zero_in_sums_of_entries():
+    """0.0 + -0.0 is 0.0: an entry to which nothing but zeros is added loses its sign, and a vector with one entry keeps it."""
+    z, g = np.array([1.0, 2.0, 3.0]), np.array([-0.0, -0.0])
+    for f in (lambda z: np.array([z[0] * 1.0, z[1] * 1.0]), lambda z: np.array([z[2] * 1.0, 0.0 * z[2]])):
+        for back in (rn.pullback(f, z)[1], rn.compiled(f).pullback(z)[1]):
+            found = back(g)[0]
+            assert not np.signbit(found[[0, 1]]).any()
+        assert same_bits(found, rn.pullback(f, z)[1](g)[0])
+    assert not same_bits(np.array([0.0]), np.array([-0.0]))
+    assert same_bits(np.array([np.nan, -0.0]), np.array([-np.nan, -0.0]))
+
+
 def test_names_of_dicts_named_tuples_and_of_arguments_without_names():
     source = rn.compiled(by_keys, example=(ZOO["by keys"][1], 0.1, ZOO["by keys"][2])).source
     assert "W, b = theta['layer']" in source
@@ -388,6 +400,16 @@ def test_large_temporaries_are_reused():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 512 * 64 * 8  # one such array
+
+
+def test_buffers_kept_for_the_next_call_are_bounded():
+    x = np.ones(2**20)  # 8 MiB
+    fast = rn.compiled(lambda x: np.sum(np.exp(np.sin(x)) * x))
+    backs = [fast.pullback(x)[1] for _ in range(12)]
+    del backs
+    source = fast._pullbacks[0]
+    kept = sum(array.nbytes for arrays in source.names.globals["pool1"] for array in arrays)
+    assert 2**25 < kept <= 2**26
 
 
 def test_memory_order():

@@ -168,10 +168,17 @@ def parameters(f: Callable[..., Any], number: int) -> list[str]:
 
 
 def same_bits(x: Tree, y: Tree) -> bool:
-    """Equal trees of equal numbers, NaN being equal to NaN."""
+    """Equal trees of equal numbers, 0.0 not being equal to -0.0, but NaN to NaN."""
     xs, ys = leaves(x), leaves(y)
     if len(xs) != len(ys) or repr(tree_map(lambda _: 0, x)) != repr(tree_map(lambda _: 0, y)):
         return False
-    pairs = [(np.asarray(plain(a)), np.asarray(plain(b))) for a, b in zip(xs, ys, strict=True)]
-    return all(a.shape == b.shape and a.dtype == b.dtype and (a.tobytes() == b.tobytes() or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-               for a, b in pairs)
+    return all(map(_same_numbers, map(plain, xs), map(plain, ys)))
+
+
+def _same_numbers(x: Any, y: Any) -> bool:
+    a, b = np.asarray(x), np.asarray(y)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    return a.dtype.kind == "f" and bool(np.all(np.where(np.isnan(a), np.isnan(b), (a == b) & (np.signbit(a) == np.signbit(b)))))
