@@ -39,8 +39,9 @@ def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> 
     .source, .vjp_source: the last sources as text; tracebacks show their lines. .consts: the constants that they captured, by name (c0, ... in the
     first, d0, ... in the second): what f reads besides its arguments is taken as it is when f is traced, and is not looked at again.
     Each source keeps up to 64 MiB of buffers for its next calls, and the last tuple of parameters that it saw.
-    Raises TraceError, with the remedy, for what has no place in a program: branches on values, shapes that depend on values, randomness, and values
-    that are being differentiated but are not among the arguments. Exceptions of f itself surface unchanged.
+    Raises TraceError, with the remedy, for what has no place in a program: branches on values (the inputs of `interpolate` look up their piece by
+    value), shapes that depend on values, randomness, and values that are being differentiated but are not among the arguments. TypeError for complex
+    arguments. Exceptions of f itself surface unchanged.
     """
     return Compiled(f, example)
 
