@@ -206,6 +206,21 @@ def test_show_refuses_nonsense(place, options, message, module, monkeypatch, cap
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("line", "message"), [
+    ("return z * theta['k']", "refnode show: KeyError: 'k' (wrong.py:2)"),
+    ("return None", "f returned None"),
+    ("return z @ theta", "(wrong.py:2)"),
+    ("return z / (1 // 0)", "ZeroDivisionError"),
+])
+def test_show_says_where_f_fails(line, message, tmp_path, capsys):
+    file = tmp_path / "wrong.py"
+    file.write_text(f"def f(z, t, theta):\n    {line}\nz0 = [1.0, 2.0]\ntheta = {{}} if 'k' in {line!r} else [1.0, 2.0, 3.0]\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["show", f"{file}:f"])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_show_says_what_cannot_be_compiled(tmp_path, capsys):
     file = tmp_path / "branches.py"
     file.write_text("def f(z, t, theta):\n    return z if z[0] > 0 else -z\n")

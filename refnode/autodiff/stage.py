@@ -21,7 +21,7 @@ class Stage(Level):
     (a comparison, argsort) is a line like another, and what would make a program of one set of values is refused.
     """
 
-    __slots__ = ("nodes",)
+    __slots__ = ("failed", "nodes")
 
     stages = True
     open = 0  # how many are tracing now
@@ -30,6 +30,7 @@ class Stage(Level):
         super().__init__()
         self.watched = False
         self.nodes: list[Node] = []
+        self.failed: Exception | None = None  # an operation's exception, which f may have caught
 
     def __enter__(self) -> Self:
         Stage.open += 1

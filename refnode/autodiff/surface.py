@@ -10,6 +10,7 @@ import numpy as np
 from refnode.autodiff.formulas.elementwise import ELEMENTWISE
 from refnode.autodiff.formulas.primitives import cast
 from refnode.autodiff.messages import MissingAttribute, here, refuse
+from refnode.errors import TraceError
 
 
 def plain(x: Any) -> Any:
@@ -57,8 +58,12 @@ class ArrayLike:
     def __bool__(self) -> bool:
         answer = undifferentiated(self)
         if isinstance(answer, ArrayLike):
-            refuse("a compiled function cannot branch on the values of its arguments: one program stands for all of them; use np.where, "
-                   "np.maximum, np.minimum or np.clip, or do not compile f")
+            try:
+                refuse("a compiled function cannot branch on the values of its arguments: one program stands for all of them; use np.where, "
+                       "np.maximum, np.minimum or np.clip, or do not compile f")
+            except TraceError as error:
+                answer.node.level.failed = error
+                raise
         return bool(answer)
 
     def __repr__(self) -> str:

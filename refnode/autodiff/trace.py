@@ -57,8 +57,9 @@ def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Trace
             if type(why := PARTIAL[func][position]) is str:
                 refuse(why)
     if level.stages:
-        below = plain(below)
-    value = func(*below, **kwargs)
+        value = attempted(level, func, plain(below), kwargs)
+    else:
+        value = func(*below, **kwargs)
     node = Node(value, level, func, kept, kwargs, parents)
     if level.stages:
         level.nodes.append(node)
@@ -81,6 +82,15 @@ def innermost(values: Any) -> Level:
         refuse("a traced value is used after the call of grad or pullback that made it has ended; "
                "do not keep values of one call (in a cache, a global or an attribute) for the next")
     return level
+
+
+def attempted(stage: Any, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """While `compiled` traces: what fails is remembered, since f may catch it, and a program cannot."""
+    try:
+        return func(*args, **kwargs)
+    except Exception as error:
+        stage.failed = error
+        raise
 
 
 def call(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import refnode as rn
+from refnode.errors import is_users
 from refnode.experiments.user_module import Wrong, load, value
+from refnode.ode.arguments import check_dynamics
 from refnode.tree import as_state, tree_map
 
 
@@ -26,10 +30,14 @@ def run(argv: list[str]) -> int:
     except Wrong as error:
         parser.error(str(error))
     try:
+        check_dynamics(f)
         z0 = as_state(z0)
+        if f(z0, options.t, theta) is None:
+            raise ValueError("f returned None; is its return statement missing?")
         fast = rn.compiled(f, example=(z0, options.t, theta))
-    except (TypeError, ValueError) as error:
-        parser.exit(2, f"refnode show: {error}\n")
+    except Exception as error:  # f is the user's: it may fail in any way
+        what = str(error) if isinstance(error, (rn.TraceError, ValueError)) else f"{type(error).__name__}: {error}"
+        parser.exit(2, f"refnode show: {what}{line_of(error)}\n")
     print(f"# {options.dynamics} at z of {described(z0)}, t of float, theta of {described(theta)}\n")
     print(fast.source)
     print("# its pullback\n")
@@ -39,6 +47,13 @@ def run(argv: list[str]) -> int:
         for name, constant in fast.consts.items():
             print(f"{name} = {constant if np.ndim(constant) == 0 else described(constant)}")
     return 0
+
+
+def line_of(error: Exception) -> str:
+    """Where in the user's file it happened."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_users(frame) and not frame.f_code.co_filename.startswith("<")]
+    users = [frame for frame in frames if not frame.f_globals.get("__name__", "").startswith("refnode")]
+    return f" ({Path(users[-1].f_code.co_filename).name}:{users[-1].f_lineno})" if users and "(" not in str(error)[-25:] else ""
 
 
 def described(tree: Any) -> str:

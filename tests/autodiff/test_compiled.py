@@ -596,6 +596,200 @@ def test_masked_and_complex_arguments_are_refused():
             rn.compiled(lambda z: 2 * z).pullback(z)
 
 
+# --------------------------------------------------------------------------------------------------------- what an attentive user found
+
+def test_the_way_back_does_not_see_later_changes_of_the_arguments():
+    fast = rn.compiled(lambda z, theta: np.sin(z * z) * theta["k"])
+    for x in (np.array([1.0, 2.0, 3.0]), np.arange(12.0).reshape(3, 4)[:, 1], np.ones(20_000)):
+        theta = {"k": np.array(2.0)}
+        wanted = rn.pullback(fast.f, x.copy(), {"k": np.array(2.0)})[1](np.ones(x.shape))
+        _, back = fast.pullback(x, theta)
+        x += 1  # an optimiser's step, say
+        theta["k"] -= 1
+        assert same_bits(back(np.ones(x.shape)), wanted)
+        assert same_bits(back(np.ones((2, *x.shape))[0]), wanted)
+        np.testing.assert_array_equal(rn.jvp(back, (np.ones(x.shape),), (np.ones(x.shape),))[1][0], wanted[0])  # the way back is linear
+
+
+def test_the_first_call_returns_copies_too():
+    A = np.ones(3)
+    fast = rn.compiled(lambda z: (z[::2], A))
+    x = Z0.copy()
+    for part in fast(x):
+        part[:] = 9
+    np.testing.assert_array_equal(x, Z0)
+    np.testing.assert_array_equal(A, 1)
+
+
+def test_a_caught_exception_is_a_branch():
+    def fallback(A):
+        try:
+            return np.sum(np.linalg.cholesky(A))
+        except np.linalg.LinAlgError:
+            return np.sum(A) * 1.0
+
+    def swallowed(z):
+        try:
+            if z[0] > 0:
+                return z * 2
+        except Exception:
+            pass
+        return z * 3
+
+    for f, x in ((fallback, -np.eye(2)), (swallowed, Z0)):
+        with pytest.raises(rn.TraceError, match="cannot branch on whether an operation fails, and f catches an exception"):
+            rn.compiled(f)(x)
+
+
+def test_static_arguments_do_not_change_unseen():
+    class Parameters:
+        k = 2.0
+
+    for argument in (Parameters(), {1.0, 2.0}, object()):
+        with pytest.raises(rn.TraceError, match=f"an argument of type {type(argument).__name__} cannot be compiled"):
+            rn.compiled(lambda z, p: z * 2)(Z0, argument)
+
+
+def test_pythons_numbers_stay_pythons():
+    fast = rn.compiled(lambda x: 1.0 / (x * 2.0))
+    assert type(fast(1.0)) is float
+    with pytest.raises(ZeroDivisionError):
+        fast(0.0)
+    with pytest.raises(OverflowError):
+        rn.compiled(lambda x: (x * 1.0) ** 2, example=(1.0,))(1e200)
+    value, back = rn.compiled(lambda x: x * 2).pullback(2.0)
+    assert (type(value), type(back(1.0)[0])) == (float, np.float64)
+    for x, kind in ((np.array(2.0), np.ndarray), (2.0, np.float64)):
+        for f in (lambda x: x * 2, lambda x: x):
+            assert type(rn.compiled(f).pullback(x)[1](1.0)[0]) is type(rn.pullback(f, x)[1](1.0)[0]) is kind
+
+
+def test_arities_keywords_and_methods():
+    def f(z, k=2.0, *rest):
+        return z * k + sum(rest)
+
+    fast = rn.compiled(f)
+    for args in ((Z0,), (Z0, 3.0), (Z0, 3.0, 1.0), (Z0,)):
+        assert same_bits(fast(*args), f(*args))
+        assert same_bits(fast.pullback(*args)[0], f(*args))
+    assert same_bits(fast(Z0, k=3.0), f(Z0, 3.0))
+    with pytest.raises(TypeError, match="k can only be given by name"):
+        rn.compiled(lambda z, *, k: z)(Z0, k=1.0)
+
+    class Net:
+        @rn.compiled
+        def f(self, z):
+            return z
+
+    with pytest.raises(rn.TraceError, match="an argument of type Net cannot be compiled"):
+        Net().f(Z0)
+
+
+@pytest.mark.parametrize("names", ["g", "back", "cotangents", "cotangent", "type", "len", "list", "v0", "c0", "args", "held", "x0, x0_", "arg1, *rest",
+                                   "zero, zero_"])
+def test_any_names_of_parameters(names):
+    f = eval(f"lambda z, {names}: np.sin(z) * {names.split(',')[0]} + z[0] * z[1]")
+    args = (Z0, *([2.0] * len(names.split(","))))
+    fast = check_bits(f, args)
+    assert same_bits(rn.hvp(lambda z: np.sum(fast(z, *args[1:])), (Z0,), (Z0,)), rn.hvp(lambda z: np.sum(f(z, *args[1:])), (Z0,), (Z0,)))
+
+
+def test_variables_named_like_ufuncs_in_large_programs():
+    def f(z):
+        multiply = (z * 2 + 1) / (z - 3)
+        add = multiply * z - abs(multiply) @ np.ones((100, 100))
+        return np.sum(np.exp(-add * multiply / add) + add)
+    check_bits(f, (np.random.default_rng(0).normal(size=(200, 100)),))
+    odd = differentiable(lambda x: x * 2, lambda x: (x * 2, lambda g: (2 * g,)))
+    odd.__name__ = "c0"
+    check_bits(lambda z: odd(z) + np.array([1.0, 2.0, 3.0]), (Z0,))
+
+
+def test_arrays_with_gaps_are_traced_once():
+    base, W = np.random.default_rng(0).normal(size=(64, 8)), np.random.default_rng(0).normal(size=(2, 50))
+    for z in (base[:, :2], base[::-1, :2], base[::3, 1:3], base[:, :2].astype(">f8")):
+        fast = check_bits(lambda z, t, W: np.tanh(z @ W) @ W.T, (z, 0.0, W)) if z.dtype.isnative else rn.compiled(lambda z: z * 2)
+        args = (z, 0.0, W) if z.dtype.isnative else (z,)
+        for _ in range(3):
+            fast(*args)
+            fast.pullback(*args)
+        assert len(fast._sources) == len(fast._pullbacks) == 1
+    check_bits(lambda z: z @ z.T, (np.random.default_rng(0).normal(size=(60, 120))[:, ::2],))
+    fixed = base[:, :2]
+    fixed.flags.writeable = False
+    check_bits(lambda z, W: np.tanh(z @ W) @ W.T, (fixed, W))
+
+
+def test_long_programs():
+    def waves(z):
+        for _ in range(900):
+            z = np.sin(z)
+        return np.sum(z)
+
+    def drift(z, theta):
+        for _ in range(300):
+            z = z + 0.01 * theta[0] * z - theta[1]
+        for _ in range(200):
+            z = z[...]
+        return np.sum(z)
+
+    found = rn.compiled(waves).pullback(np.ones((200, 100)))
+    assert found[0] == waves(np.ones((200, 100)))
+    rn.compiled(drift).pullback(Z0, np.array([0.1, 0.2]))
+    knot = {}
+    knot["me"] = knot
+
+    def local(z):
+        me = knot
+        return z * len(me)
+    assert same_bits(rn.compiled(local)(Z0), Z0)
+
+
+def test_a_source_keeps_no_values_of_its_trace():
+    import tracemalloc
+
+    def f(x):
+        return np.sum(sum(np.sin(x * k) for k in range(10)))
+
+    fast = rn.compiled(f)
+    tracemalloc.start()
+    fast.pullback(np.ones(2**17))  # 1 MiB each
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 2**20 * 25  # the buffers of one call: ten cosines' arguments, and what sums them
+
+
+def test_forgetting():
+    fast = rn.compiled(lambda z, k: z * k)
+    for k in range(64):
+        fast(Z0, k)
+    with pytest.warns(RuntimeWarning, match="compiled for more than 64 kinds of arguments"):
+        fast(Z0, 64)
+    assert len(fast._sources) == 64
+
+    class Net:
+        def act(self, z):
+            return np.tanh(z)
+
+    net, calls = Net(), rn.compiled(lambda z, act: act(z))
+    for _ in range(3):
+        calls(Z0, net.act)  # a new bound method each time, but an equal one
+    assert len(calls._sources) == 1
+
+
+def test_constants_of_less_precision():
+    c = np.float32(0.1)
+    check_bits(lambda z: np.array([z[0] * c * z[1], z[1] * z[0] + c]), (Z0,))
+    check_bits(lambda z: np.arange(3, dtype=np.float32) * z[0] + z[1], (Z0,))
+
+
+def test_what_f_may_return():
+    for value in ((x for x in range(3)), {1, 2}, "text"):
+        with pytest.raises(rn.TraceError, match=f"f returned a {type(value).__name__}"):
+            rn.compiled(lambda z, value=value: value)(Z0)
+
+
 # ------------------------------------------------------------------------------------------------------------------------------ company
 
 def test_threads():

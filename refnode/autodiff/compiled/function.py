@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +23,8 @@ from refnode.errors import TraceError
 from refnode.tree import Tree, leaves, tree_map
 
 MOST = 64  # sources kept of one function
-OTHER_BITS = ("{} cannot be compiled: asked again with the same arguments it gives other values. It uses random numbers, keeps a state, or makes "
-              "text of its arguments; pass what changes as an argument.")
+OTHER_BITS = ("{} cannot be compiled: its program gives other values than it does itself. It uses random numbers or keeps a state (pass what changes "
+              "as an argument), makes text of its arguments, or asks for their type or memory order; if none of this is so, please report it.")
 
 
 def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> Compiled:
@@ -65,27 +67,37 @@ class Compiled:
             self(*example)
             self.pullback(*example)
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        if keywords:
+            args = self._positional(args, keywords)
         for source in self._sources:
             if source.fits(*args):
+                if source is not self._sources[0]:
+                    self._sources = first(source, self._sources)
                 return source.run(*args)
         args = tree_map(lifted, args)
         if any(isinstance(leaf, Traced) for leaf in leaves(args)):
             return self._traced(*args)
-        value, source = self._source(args)
-        self._sources = (source, *self._sources[:MOST - 1])
-        return value
+        source = self._source(args)
+        self._sources = self._kept(source, self._sources)
+        return source.run(*args)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A compiled method is called with its object, which is then an argument like others."""
+        return self if instance is None else types.MethodType(self, instance)
 
     def pullback(self, *args: Any) -> tuple[Tree, Callable[[Tree], tuple[Any, ...]]]:
         """(value, back), like rn.pullback(f, *args)."""
         for source in self._pullbacks:
             if source.fits(*args):
+                if source is not self._pullbacks[0]:
+                    self._pullbacks = first(source, self._pullbacks)
                 return source.run(*args)
         args = tree_map(lifted, args)
         if any(isinstance(leaf, Traced) for leaf in leaves(args)):
             return self(*args), lambda g: self.vjp(*args, g)
         source = self._pullback_source(args)
-        self._pullbacks = (source, *self._pullbacks[:MOST - 1])
+        self._pullbacks = self._kept(source, self._pullbacks)
         return source.run(*args)
 
     @functools.cached_property
@@ -120,16 +132,31 @@ class Compiled:
     def __reduce__(self) -> Any:
         return compiled, (self.f,)
 
-    def _source(self, args: tuple[Tree, ...]) -> tuple[Tree, Source]:
+    def _positional(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self.f).bind(*args, **keywords)
+        if bound.kwargs:
+            raise TypeError(f"a compiled function takes its arguments by position, and {', '.join(bound.kwargs)} can only be given by name; bind it "
+                            "with a lambda or functools.partial before compiling.")
+        return bound.args
+
+    def _kept(self, source: Source, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        if len(sources) == MOST:
+            warnings.warn(f"{self._name()} has been compiled for more than {MOST} kinds of arguments, and the oldest are forgotten: shapes, or "
+                          "integers and other static arguments, change from call to call; give numbers that change as floats, or do not compile it.",
+                          RuntimeWarning, stacklevel=3)
+        return (source, *sources[:MOST - 1])
+
+    def _source(self, args: tuple[Tree, ...]) -> Source:
         expected = self.f(*args)  # exceptions of f itself come first
         names = Names()
         source = Source(self._name(), self._parameters(args), on_scalars(merged(trace(self.f, args, names))))
         if not same_bits(source.run(*args), expected):
             raise TraceError(OTHER_BITS.format(self._name()))
-        return expected, source
+        return source
 
     def _pullback_source(self, args: tuple[Tree, ...]) -> Source:
         value, back = pullback(self.f, *args)
+        like = tree_map(lambda leaf: np.broadcast_to(np.zeros((), getattr(leaf, "dtype", float)), np.shape(leaf)), value)  # without its memory
         names = Names()
         program = on_scalars(merged(trace_pullback(self.f, args, names)))
 
@@ -137,7 +164,7 @@ class Compiled:
             """A cotangent that the source was not made for: traced, of another kind of number or memory order, or wrong."""
             g = tree_map(lifted, g)
             if not any(isinstance(leaf, Traced) for leaf in leaves(g)):
-                g = checked_cotangent(g, value)
+                g = checked_cotangent(g, like)
                 if source.fits_back(g):
                     return g, None
             return g, self.vjp(*args, g)
@@ -156,6 +183,11 @@ class Compiled:
     def _name(self) -> str:
         name = getattr(self.f, "__name__", "")
         return name if name.isidentifier() else "f"
+
+
+def first(source: Source, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """The one that was used last is tried first, and forgotten last."""
+    return (source, *(other for other in sources if other is not source))
 
 
 def parameters(f: Callable[..., Any], number: int) -> list[str]:

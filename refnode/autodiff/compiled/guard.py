@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -44,19 +45,19 @@ def guarded(text: Text, name: str, parameters: list[str], arguments: tuple[Tree,
 
     A tuple of tuples of arrays cannot change but for the numbers in it: if it is the one that was seen last, it is not looked at again.
     """
-    lines = []
+    lines = [f"if len(args) != {len(parameters)}: return False", *(f"{name} = args[{i}]" for i, name in enumerate(parameters))]
     for parameter, arg in zip(parameters, arguments, strict=True):
         if type(arg) is tuple and is_fixed(arg):
             seen = text.bound_as(f"seen_{parameter}", [None])
             lines += [f"if {parameter} is not {seen}[0]:", *indented(checks(text, arg, parameter)), f"    {seen}[0] = {parameter}"]
         else:
             lines += checks(text, arg, parameter)
-    return "\n".join([f"def {name}({', '.join(parameters)}):", *indented(lines), "    return True", ""])
+    return "\n".join([f"def {name}(*args):", *indented(lines), "    return True", ""])
 
 
 def checks(text: Text, tree: Tree, place: str) -> Iterator[str]:
     """Return False unless what stands at a place is like the tree."""
-    value = tree.value if isinstance(tree, Line) else tree
+    value = tree.given if isinstance(tree, Line) else tree
     if is_container(value):
         kind = text.of(type(value), {})
         same = f"list({place}) == {text.of(list(value), {})}" if isinstance(value, dict) else f"len({place}) == {len(value)}"
@@ -72,12 +73,16 @@ def checks(text: Text, tree: Tree, place: str) -> Iterator[str]:
         name = text.new_name()
         yield f"{name} = {place}"
         kinds = [f"type({name}) is {text.of(type(value), {})}", f"{name}.shape == {value.shape}", f"{name}.strides == {value.strides}",
-                f"{name}.dtype is {text.of(value.dtype, {})}"]
+                f"{name}.dtype {'is' if value.dtype.isnative else '=='} {text.of(value.dtype, {})}"]
         if not isinstance(tree, Line):
-            kinds.append(f"{name}.tobytes() == {text.const(value.tobytes())}")
+            kinds.append(f"{name}.tobytes() == {text.bound_as('bytes_of', value.tobytes())}")
+        elif value.copy("K").strides != value.strides:  # a copy of it has another order
+            kinds.append(f"{name}.flags.writeable is {value.flags.writeable}")
         yield f"if not ({' and '.join(kinds)}): return False"
     elif isinstance(tree, Line):
         yield f"if type({place}) is not {text.of(type(value), {})}: return False"
+    elif isinstance(value, types.MethodType):
+        yield f"if {place} != {text.bound_as('method', value)}: return False"
     elif value is None or callable(value):
         yield f"if {place} is not {text.of(value, {})}: return False"
     else:

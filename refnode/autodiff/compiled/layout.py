@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.program import Line, Program, is_pure, lines_in, needed, root
+from refnode.autodiff.compiled.program import Copied, Line, Program, is_pure, lines_in, needed, root
 from refnode.autodiff.formulas.primitives import assign, is_basic, pile, scatter
 from refnode.tree import Tree, tree_map
 
@@ -38,6 +38,7 @@ class Phase:
         self._place({*roots} - {root(line) for line in later})
         mine = self.inside - {root(line) for line in self.later} - {line for line in lines if line.buffer is not None or is_foreign(line)}
         self.outputs = tree_map(lambda x: Copied(x) if must_be_copied(x, mine, roots) else x, outputs)
+        self.models = [shape_of(model) for model in self.buffers]
 
     def _take_over(self) -> None:
         for i, line in enumerate(self.lines):
@@ -52,12 +53,16 @@ class Phase:
         """Each large line into a buffer, but for what is returned as it is. An operand that is read for the last time makes room first, but not for a
         product of matrices."""
         free: dict[Any, list[int]] = {}
+        ends = set(returned)  # the lines whose array is returned, whatever is written into it on the way
+        for line in reversed(self.lines):
+            if line in ends and line.into is not None:
+                ends.add(line.into)
         for i, line in enumerate(self.lines):
             if UFUNCS.get(line.func, line.func) is not np.matmul:
                 self._release(i, line, free)
             if line.into is not None:
                 line.buffer = line.into.buffer
-            elif is_large(line) and line not in returned and not self._ends_in(line, returned):
+            elif is_large(line) and line not in ends:
                 if not free.get(kind(line)):
                     free.setdefault(kind(line), []).append(len(self.buffers))
                     self.buffers.append(line.value)
@@ -70,16 +75,9 @@ class Phase:
             if operand.buffer is not None and self.last.get(operand) == i and operand in self.inside and line.into is not operand:
                 free.setdefault(kind(operand), []).append(operand.buffer)
 
-    def _ends_in(self, line: Line, returned: set[Line]) -> bool:
-        """Whether what is returned is written into the line in the end."""
-        return any(x.into is line and (x in returned or self._ends_in(x, returned)) for x in self.lines)
 
-
-class Copied:
-    """An output that must not be handed out as it is."""
-
-    def __init__(self, x: Any):
-        self.x = x
+class Number(Copied):
+    """An output of no axes that is to be a number."""
 
 
 def phases(program: Program, split: bool) -> list[Phase]:
@@ -87,12 +85,27 @@ def phases(program: Program, split: bool) -> list[Phase]:
     if not split:
         return [Phase(program.lines, program.outputs, set())]
     value, cotangents = program.outputs
+    cotangents = tuple(like_argument(*pair) for pair in zip(program.inputs[0], cotangents, strict=True))
     forward = needed(program.lines, value)
     done = set(forward)
     behind = [line for line in program.lines if line not in done]
     used = {x for line in behind for x in line.operands()} | set(lines_in(cotangents))
     first = Phase(forward, value, used & done)
     return [first, Phase(behind, cotangents, set())]
+
+
+def like_argument(arg: Tree, cotangent: Tree) -> Tree:
+    """A cotangent without axes is an array where the argument is one, and a number where that is a number."""
+    if isinstance(arg, dict):
+        return {key: like_argument(arg[key], cotangent[key]) for key in arg} if type(cotangent) is dict else cotangent
+    if type(arg) in (tuple, list):
+        return type(arg)(like_argument(*pair) for pair in zip(arg, cotangent, strict=True))
+    if not isinstance(arg, Line):
+        return cotangent
+    value = cotangent.value if isinstance(cotangent, Line) else cotangent
+    if isinstance(arg.value, np.ndarray) == isinstance(value, np.ndarray):
+        return cotangent
+    return Copied(cotangent) if isinstance(arg.value, np.ndarray) else Number(cotangent)
 
 
 def last_uses(lines: list[Line], outputs: Tree, later: set[Line]) -> dict[Line, int]:
@@ -137,10 +150,16 @@ def kind(line: Line) -> Any:
     return (value.shape, value.strides, value.dtype) if isinstance(value, np.ndarray) else None
 
 
+def shape_of(model: np.ndarray) -> tuple[tuple[int, ...], np.dtype, list[int]]:
+    """What it takes to make an array like a model: the shape in its order in memory, the dtype, and the way back to its own order of axes."""
+    order = sorted(range(model.ndim), key=lambda i: -model.strides[i])
+    return tuple(model.shape[i] for i in order), model.dtype, [order.index(i) for i in range(model.ndim)]
+
+
 def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
     """An argument, a constant, a buffer, what the way back reads or a called function returned, a read-only view, one of two outputs of one array."""
     value = x.value if isinstance(x, Line) else x
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray):  # a number, or already copied
         return False
     if not isinstance(x, Line):
         return True
@@ -151,7 +170,7 @@ def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
 
 LOCALS = {"g", "back", "cotangents", "frame", "frame1", "frame2"}
 RESERVED = {*keyword.kwlist, *dir(builtins), *LOCALS}
-GENERATED = re.compile(r"[cdvx]\d+|zero|buffer\w*|pool\d*|new\d*|seen_\w*|fits_back|elsewhere|Frame|array|ndarray")
+GENERATED = re.compile(r"[cdvx]\d+|zero|buffer\w*|pool\d*|new\d*|seen_\w*|fits_back|elsewhere|held|Frame|array|ndarray")
 
 
 def name_all(program: Program, phases: list[Phase], parameters: list[str], taken: set[str]) -> None:
@@ -204,7 +223,7 @@ def name_all(program: Program, phases: list[Phase], parameters: list[str], taken
 
 def own(name: str) -> str:
     """The name of a user's variable, unless it is one of those that are given here."""
-    return f"{name}_" if GENERATED.fullmatch(name) else name
+    return f"{name}_" if GENERATED.fullmatch(name) or name in RESERVED else name
 
 
 def placed(tree: Tree, place: str) -> list[tuple[str, Line]]:

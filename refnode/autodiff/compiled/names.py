@@ -23,6 +23,7 @@ class Names:
 
     def __init__(self) -> None:
         self.names: dict[Node, str] = {}
+        self.modules: dict[str, bool] = {}
         self.primal: dict[Node, Node] = {}  # cotangent: what it is the cotangent of
 
     def of(self, node: Node) -> str:
@@ -42,7 +43,7 @@ class Names:
             sys.setprofile(None)
 
     def _listen(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and is_users(frame):
+        if event == "return" and self._is_users(frame):
             for name, value in frame.f_locals.items():
                 self._name(name, value)
         elif event == "call" and frame.f_code is SWEPT:
@@ -50,13 +51,18 @@ class Names:
             if isinstance(value, Traced) and isinstance(g, Traced):
                 self.primal[g.node] = value.node
 
-    def _name(self, name: str, value: Any) -> None:
-        if type(value) in (tuple, list):
-            for i, child in enumerate(value):
-                self._name(f"{name}_{i}", child)
-        elif type(value) is dict:
-            for key, child in value.items():
-                self._name(f"{name}_{key}", child)
+    def _is_users(self, frame: FrameType) -> bool:
+        module = frame.f_globals.get("__name__", "")
+        if module not in self.modules:
+            self.modules[module] = is_users(frame)
+        return self.modules[module]
+
+    def _name(self, name: str, value: Any, depth: int = 0) -> None:
+        if type(value) in (tuple, list, dict):
+            children = list(value.items() if type(value) is dict else enumerate(value))
+            if depth < DEEPEST and len(children) <= LONGEST:
+                for key, child in children:
+                    self._name(f"{name}_{key}", child, depth + 1)
         elif isinstance(value, Traced) and name.isidentifier() and not keyword.iskeyword(name) and name.isascii():
             value = undifferentiated(value)
             if isinstance(value, Traced):
@@ -64,3 +70,4 @@ class Names:
 
 
 SWEPT = transforms._contributions.__code__
+DEEPEST, LONGEST = 4, 100  # containers whose values are named

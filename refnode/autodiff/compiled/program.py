@@ -6,6 +6,7 @@ become lines: the derivative program is what the engine does, written down, and 
 
 from __future__ import annotations
 
+import enum
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -31,10 +32,12 @@ class Line:
     that was traced called it, "" where it has no name.
     """
 
-    __slots__ = ("args", "buffer", "func", "into", "kwargs", "name", "number", "value")
+    __slots__ = ("args", "buffer", "func", "given", "into", "kwargs", "name", "number", "root", "value")
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, name: str = ""):
         self.func, self.args, self.kwargs, self.value, self.name = func, args, kwargs, value, name
+        self.given = value  # an argument as it came; value is what stands for it
+        self.root: Line | None = None  # see `root`
         self.into: Line | None = None  # the operand whose array it writes into
         self.buffer: int | None = None
         self.number: int | None = None  # of its name, where that is v0, v1, ...
@@ -53,33 +56,62 @@ class Program:
 def trace(f: Callable[..., Any], args: tuple[Tree, ...], names: Names) -> Program:
     """f as a program with the inputs args."""
     with Stage() as stage, names:
-        traced = staged(args, stage)
-        outputs = attempted(f, traced, args)
-        return as_program(stage, (traced,), outputs, names)
+        traced, given = staged(args, stage, read_only)
+        outputs = tree_map(checked_output, attempted(f, traced, stage))
+        return as_program(stage, (traced,), outputs, names, given)
 
 
 def trace_pullback(f: Callable[..., Any], args: tuple[Tree, ...], names: Names) -> Program:
     """The pullback of f as a program: inputs (args, g), outputs (value, cotangents)."""
     with Stage() as stage, names:
-        traced = staged(args, stage)
-        value, back = attempted(lambda *traced: pullback(f, *traced), traced, args)
-        g = staged(tree_map(lambda leaf: np.ones(np.shape(plain(leaf)), getattr(leaf, "dtype", np.float64)), value), stage)
-        return as_program(stage, (traced, g), (value, back(g)), names)
+        traced, given = staged(args, stage, snapshot)
+        value, back = attempted(lambda *traced: pullback(f, *traced), traced, stage)
+        g, _ = staged(tree_map(lambda leaf: np.ones(np.shape(plain(leaf)), getattr(leaf, "dtype", np.float64)), value), stage, read_only)
+        return as_program(stage, (traced, g), (value, back(g)), names, given)
 
 
-def is_input(leaf: Any) -> bool:
-    """Floating-point numbers and arrays are inputs of a program; everything else is static and belongs to it."""
-    return is_differentiable(leaf)
+def staged(tree: Tree, stage: Stage, held: Callable[[Any], Any]) -> tuple[Tree, dict[Node, Any]]:
+    """Floating-point numbers and arrays are inputs of a program, and traced; `held` makes of them what f receives, as the program will do. Everything
+    else is static and belongs to the program."""
+    given: dict[Node, Any] = {}
+
+    def traced(leaf: Any) -> Any:
+        if not is_differentiable(leaf):
+            if not isinstance(leaf, STATIC) and not callable(leaf) and getattr(getattr(leaf, "dtype", None), "kind", "") not in tuple("iub"):
+                raise TraceError(f"an argument of type {type(leaf).__name__} cannot be compiled, since what is in it may change; pass its numbers as "
+                                 "arrays, or in a tuple, list, dict or named tuple.")
+            return leaf
+        node = Node(held(leaf), stage)
+        given[node] = leaf
+        return Traced(node, False)
+
+    return tree_map(traced, tree), given
 
 
-def staged(tree: Tree, stage: Stage) -> Tree:
-    return tree_map(lambda leaf: Traced(Node(snapshot(leaf), stage), False) if is_input(leaf) else leaf, tree)
+STATIC = (bool, int, str, bytes, enum.Enum, np.dtype)
 
 
-def attempted(f: Callable[..., Any], traced: tuple[Tree, ...], args: tuple[Tree, ...]) -> Tree:
-    """f on traced arguments. What goes wrong there, and not on plain ones, is a TraceError."""
+def read_only(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray):
+        leaf = leaf.view()
+        leaf.flags.writeable = False
+    return leaf
+
+
+def checked_output(leaf: Any) -> Any:
+    if leaf is None or isinstance(leaf, (Traced, float, int, np.ndarray, np.generic)):
+        return leaf
+    raise TraceError(f"f returned a {type(leaf).__name__}, which cannot be compiled; return numbers or arrays, or a tuple, list or dict of them.")
+
+
+def attempted(f: Callable[..., Any], traced: tuple[Tree, ...], stage: Stage) -> Tree:
+    """f on traced arguments. What goes wrong there, and not on plain ones, is a TraceError; also where f takes no notice of it."""
     try:
-        return tree_map(lifted, f(*traced))
+        output = tree_map(lifted, f(*traced))
+        if stage.failed is not None:
+            raise TraceError("a compiled function cannot branch on whether an operation fails, and f catches an exception "
+                             f"({type(stage.failed).__name__}: {str(stage.failed).partition(chr(10))[0]}).") from stage.failed
+        return output
     except TraceError:
         raise
     except Exception as error:
@@ -90,13 +122,15 @@ def attempted(f: Callable[..., Any], traced: tuple[Tree, ...], args: tuple[Tree,
         raise because from error
 
 
-def as_program(stage: Stage, inputs: Tree, outputs: Tree, names: Names) -> Program:
+def as_program(stage: Stage, inputs: Tree, outputs: Tree, names: Names, given: dict[Node, Any]) -> Program:
     """The recorded nodes as lines; only those that the outputs need."""
     found: dict[Node, Any] = {}
 
     def of(node: Node) -> Any:
         if node not in found:  # an input, or an array that f made, such as np.zeros_like(z): a constant
             found[node] = Line(None, (), {}, node.value, names.of(node)) if node in is_given else node.value
+            if node in given:
+                found[node].given = given[node]
         return found[node]
 
     def operand(x: Any) -> Any:
@@ -131,9 +165,18 @@ def needed(lines: Iterable[Line], outputs: Tree) -> list[Line]:
     return kept[::-1]
 
 
+class Copied:
+    """An output that must not be handed out as it is."""
+
+    def __init__(self, x: Any):
+        self.x = x
+
+
 def lines_in(tree: Any) -> Iterator[Line]:
     if isinstance(tree, Line):
         yield tree
+    elif isinstance(tree, Copied):
+        yield from lines_in(tree.x)
     elif isinstance(tree, (tuple, list)):
         for child in tree:
             yield from lines_in(child)
@@ -193,8 +236,15 @@ def key_of(x: Any) -> Any:
 
 def root(line: Line) -> Line:
     """Whose memory a line shows: itself, unless it is a view."""
-    if isinstance(line.value, np.ndarray) and line.func is not None:
-        for operand in line.operands():
-            if isinstance(operand.value, np.ndarray) and np.may_share_memory(line.value, operand.value):
-                return root(operand)
-    return line
+    seen = []
+    while line.root is None:
+        seen.append(line)
+        shown = (x for x in line.operands() if isinstance(x.value, np.ndarray) and np.may_share_memory(line.value, x.value))
+        below = next(shown, None) if isinstance(line.value, np.ndarray) and line.func is not None else None
+        if below is None:
+            line.root = line
+        else:
+            line = below
+    for x in seen:
+        x.root = line.root
+    return line.root

@@ -21,12 +21,19 @@ EXACT = {operator.add, operator.sub, operator.mul, operator.neg}
 
 def on_scalars(program: Program) -> Program:
     """The program with its small arrays taken apart by `tolist`, and sums of single entries put together at once."""
-    if any(isinstance(value := line.value, (np.ndarray, np.generic)) and value.dtype.kind == "f" and value.dtype != np.float64
-           for line in (*program.lines, *lines_in(program.inputs))):
+    inputs = list(lines_in(program.inputs))
+    if any(is_narrow(x) for line in (*program.lines, *inputs) for x in (line, *line.args)):
         return program
-    lines = as_floats(entries_together(program.lines, program.outputs), program.outputs)
-    outputs = tree_map(lambda x: number(x, lines), program.outputs)
+    floats: set[Line] = set()
+    lines = as_floats(entries_together(program.lines, program.outputs), floats)
+    outputs = tree_map(lambda x: number(x, floats, lines), program.outputs)
     return Program(program.inputs, needed(lines, outputs), outputs)
+
+
+def is_narrow(x: Any) -> bool:
+    """Whether float64 and Python's floats are not the same beside it."""
+    value = x.value if isinstance(x, Line) else x
+    return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f" and value.dtype != np.float64
 
 
 def entries_together(lines: list[Line], outputs: Tree) -> list[Line]:
@@ -38,36 +45,29 @@ def entries_together(lines: list[Line], outputs: Tree) -> list[Line]:
     for x in (*(x for line in lines for x in line.operands()), *lines_in(outputs)):
         reads[x] = reads.get(x, 0) + 1
 
-    def entries(line: Any, whole: bool = False) -> list[list[Any]] | None:
-        """For each entry of a vector the numbers that are added up in it; [] is 0.0. None: it is no such sum."""
-        if not isinstance(line, Line) or not (whole or reads[line] == 1):
-            return None
-        if line.func is scatter and isinstance(i := line.args[1], (int, np.integer)) and len(line.args[2]) == 1 and line.args[2][0] <= FEW:
-            return [[line.args[0]] if k == i % line.args[2][0] else [] for k in range(line.args[2][0])]
-        if line.func is operator.add:
-            left, right = (entries(x) for x in line.args)
-            if left is not None and right is not None and len(left) == len(right):
-                return [a + b for a, b in zip(left, right, strict=True)]
-        return None
+    entries: dict[Line, list[list[Any]]] = {}  # of sums of vectors with one entry: for each entry the numbers that are added up in it; [] is 0.0
+    inner: set[Line] = set()
+    for line in lines:
+        if line.func is scatter and isinstance(i := line.args[1], (int, np.integer)) and len(shape := line.args[2]) == 1 and shape[0] <= FEW:
+            entries[line] = [[line.args[0]] if k == i % shape[0] else [] for k in range(shape[0])]
+        elif line.func is operator.add and all(x in entries and reads[x] == 1 for x in line.args):
+            left, right = (entries[x] for x in line.args)
+            if len(left) == len(right) and all(len(a) + len(b) <= 1 for a, b in zip(left, right, strict=True)):
+                entries[line] = [a + b for a, b in zip(left, right, strict=True)]
+                inner.update(line.args)
 
     found: list[Line] = []
-    inner = {x for line in lines if line.func is operator.add and entries(line, True) for x in line.operands()}
     for line in lines:
-        parts = entries(line, True) if line.func is operator.add and line not in inner else None
-        if parts is None or any(len(numbers) > 1 for numbers in parts):
-            found.append(line)
-            continue
-        ends = []
-        for numbers in parts:
-            ends.append(Line(operator.add, (numbers[0], 0.0), {}, np.float64(0.0)) if numbers else 0.0)
-        found += [x for x in ends if isinstance(x, Line)]
-        line.func, line.args, line.kwargs = pile, (0, *ends), {}
+        if line.func is operator.add and line in entries and line not in inner:
+            ends = [Line(operator.add, (numbers[0], 0.0), {}, np.float64(0.0)) if numbers else 0.0 for numbers in entries[line]]
+            found += [x for x in ends if isinstance(x, Line)]
+            line.func, line.args, line.kwargs = pile, (0, *ends), {}
         found.append(line)
     return found
 
 
-def as_floats(lines: list[Line], outputs: Tree) -> list[Line]:
-    """Entries of small arrays as Python's floats, and what is computed of them. `value` becomes a float where the line will give one."""
+def as_floats(lines: list[Line], floats: set[Line]) -> list[Line]:
+    """Entries of small arrays as Python's floats, and what is computed of them: they are added to `floats`."""
     taken: dict[Line, int] = {}
     for line in lines:
         if is_entry(line):
@@ -81,11 +81,13 @@ def as_floats(lines: list[Line], outputs: Tree) -> list[Line]:
                 lists[array] = Line(np.ndarray.tolist, (array,), {}, array.value.tolist())
                 found.append(lists[array])
             index = line.args[1]
-            line.args, line.value = (lists[array], index[0] if isinstance(index, tuple) else index), float(line.value)
-        elif line.func in EXACT and all(is_float(x) or type(x) is int for x in line.args):
-            line.value = float(line.value)
+            line.args = (lists[array], index[0] if isinstance(index, tuple) else index)
+            floats.add(line)
+        elif line.func in EXACT and all(x in floats if isinstance(x, Line) and type(x.value) is np.float64 else is_float(x) for x in line.args):
+            if type(line.value) is np.float64:
+                floats.add(line)
         elif not takes_floats(line):
-            line.args = tuple(tree_map(lambda x: number(x, found), line.args))
+            line.args = tuple(tree_map(lambda x: number(x, floats, found), line.args))
         found.append(line)
     return found
 
@@ -100,7 +102,7 @@ def is_entry(line: Line) -> bool:
 
 
 def is_float(x: Any) -> bool:
-    return type(x.value if isinstance(x, Line) else x) is float
+    return type(x.value if isinstance(x, Line) else x) in (float, int)
 
 
 def takes_floats(line: Line) -> bool:
@@ -110,9 +112,9 @@ def takes_floats(line: Line) -> bool:
     return isinstance(line.func, np.ufunc) and line.func.nin == 1
 
 
-def number(x: Any, lines: list[Line]) -> Any:
-    """NumPy's number of a float that the program computes, as one more line."""
-    if not (isinstance(x, Line) and x.func is not None and is_float(x)):
+def number(x: Any, floats: set[Line], lines: list[Line]) -> Any:
+    """NumPy's number of a float that stands for one, as one more line."""
+    if not (isinstance(x, Line) and x in floats):
         return x
     line = Line(np.float64, (x,), {}, np.float64(x.value))
     lines.append(line)

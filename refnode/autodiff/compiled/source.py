@@ -13,7 +13,7 @@ import numpy as np
 
 from refnode.autodiff.compiled.guard import guarded, indented, unpacked
 from refnode.autodiff.compiled.layout import UFUNCS, Phase, is_written_into, name_all, own, phases
-from refnode.autodiff.compiled.program import Line, Program
+from refnode.autodiff.compiled.program import Line, Program, lines_in
 from refnode.autodiff.compiled.text import Text
 from refnode.autodiff.formulas.primitives import assign, cast, gather, is_basic, join, pile, scatter
 from refnode.tree import Tree
@@ -36,18 +36,18 @@ class Source:
     def __init__(self, name: str, parameters: list[str], program: Program, elsewhere: Callable[..., Any] | None = None):
         """elsewhere(g, args) -> (g, None) or (g, cotangents): what the way back does with a g that is not like the one it was made for: g, brought to
         that form, or, where it cannot be, the cotangents. None: there is no way back."""
-        parameters = [own(name) for name in parameters]
+        parameters = [f"{own(name)}_" if own(name) in map(own, parameters[:i]) else own(name) for i, name in enumerate(parameters)]
         self.names = Text(parameters, "c" if elsewhere is None else "d")
         self.consts = self.names.consts
-        functions = map(self.names.bound, [np.zeros, np.stack, np.concatenate, *(line.func for line in program.lines if line.func not in SYMBOLS)])
-        self.phases = phases(program, elsewhere is not None)
-        name_all(program, self.phases, parameters, {*functions, *parameters})
+        functions = [np.zeros, np.stack, np.concatenate, *UFUNCS.values(), *(line.func for line in program.lines if line.func not in SYMBOLS)]
+        parts = phases(program, elsewhere is not None)
+        name_all(program, parts, parameters, {*map(self.names.bound, functions), *parameters})
         arguments = program.inputs[0]
-        body = [*unpacked(self.names, parameters, arguments), *self.body(self.phases[0])]
+        body = [*unpacked(self.names, parameters, arguments)]
         if elsewhere is None:
-            body += self.returned(self.phases[0], self.phases[0].outputs)
+            body += [*self.body(parts[0], ""), f"return {self.names.of(parts[0].outputs, {})}"]
         else:
-            body += self.way_back(program, parameters, elsewhere)
+            body += [*self.held(arguments), *self.body(parts[0], "1"), *self.way_back(program, parts, elsewhere)]
         self.text = "\n".join([f"def {name}({', '.join(parameters)}):", *indented(body)]) + "\n"
         self.run = self.made(name, self.text)
         self.fits = self.made(name, guarded(self.names, name, parameters, arguments))
@@ -63,10 +63,10 @@ class Source:
 
     # ------------------------------------------------------------------------------------------------------------------------ statements
 
-    def body(self, phase: Phase) -> Iterator[str]:
+    def body(self, phase: Phase, number: str) -> Iterator[str]:
         """One line of text for each line of the program; a value without a name that only the next line reads is written into that line."""
-        if phase.buffers:
-            yield from self.buffers(phase)
+        if phase.models:
+            yield from self.buffers(phase, number)
         inside: dict[Line, str] = {}
         for i, line in enumerate(phase.lines):
             following = phase.lines[i + 1] if i + 1 < len(phase.lines) else None
@@ -82,7 +82,7 @@ class Source:
             elif line.into is not None and line.name == line.into.name and (text := self.update(line, inside)):
                 yield text
             else:
-                text = self.expression(line, inside)
+                text = self.expression(line, inside, number)
                 if following is not None and self.is_only_for(line, following, phase, i) and len(text) < WIDTH / 2:
                     inside[line] = text if line.func not in SYMBOLS and line.func not in SIGNS else f"({text})"
                 else:
@@ -94,31 +94,33 @@ class Source:
         free = line.number is not None and line.buffer is None and line.into is None and following.into is not line
         return free and phase.last[line] == i + 1 and once and following.func is not assign and following.func is not scatter
 
-    def buffers(self, phase: Phase) -> Iterator[str]:
+    def buffers(self, phase: Phase, number: str) -> Iterator[str]:
         """Arrays that are used again in the next call: taken from a pool, so that a call inside of a call, or in another thread, has its own."""
-        number = f"{self.phases.index(phase) + 1}" if len(self.phases) > 1 else ""
-        models = phase.buffers
+        models = phase.models
         pool: list[tuple[np.ndarray, ...]] = []
         self.names.globals[f"pool{number}"], self.names.globals["Frame"] = pool, Frame
-        self.names.globals[f"new{number}"] = lambda: tuple(np.empty_like(model) for model in models)
+        self.names.globals[f"new{number}"] = lambda: tuple(np.empty(shape, dtype).transpose(axes) for shape, dtype, axes in models)
         names = ", ".join(f"buffer{number}_{i}" for i in range(len(models))) + ("," if len(models) == 1 else "")
         yield f"frame{number} = Frame(pool{number}, new{number})"
         yield f"{names} = frame{number}.arrays"
 
-    def returned(self, phase: Phase, outputs: Tree) -> Iterator[str]:
-        yield f"return {self.names.of(outputs, {})}"
+    def held(self, arguments: Tree) -> Iterator[str]:
+        arrays = [line.name for line in lines_in(arguments) if isinstance(line.value, np.ndarray)]
+        if arrays:
+            self.names.globals["held"] = held
+            yield f"if {' or '.join(f'{name}.flags.writeable' for name in arrays)}:"
+            yield f"    {', '.join(arrays)}{',' if len(arrays) == 1 else ''} = held({', '.join(arrays)})"
 
-    def way_back(self, program: Program, parameters: list[str], elsewhere: Callable[..., Any]) -> Iterator[str]:
-        g = program.inputs[1]
+    def way_back(self, program: Program, parts: list[Phase], elsewhere: Callable[..., Any]) -> Iterator[str]:
+        arguments, g = program.inputs
         self.names.globals["elsewhere"] = elsewhere
-        first, second = self.phases
-        again = f"elsewhere(g, ({', '.join(parameters)}{',' if len(parameters) == 1 else ''}))"  # back itself would be a cycle, and keep all alive
+        first, second = parts
+        again = f"elsewhere(g, {self.names.of(arguments, {})})"  # back itself would be a cycle, and keep all alive
         inner = ["if not fits_back(g):", f"    g, cotangents = {again}", "    if cotangents:", "        return cotangents"]
         inner += unpacked(self.names, ["g"], (g,))
-        if first.buffers:
+        if first.models:
             inner.append("frame1  # whose arrays are read below")
-        inner += self.body(second)
-        inner += self.returned(second, second.outputs)
+        inner += [*self.body(second, "2"), f"return {self.names.of(second.outputs, {})}"]
         self.fits_back = self.names.globals["fits_back"] = self.made("fits_back", guarded(self.names, "fits_back", ["g"], (g,)))
         yield ""
         yield "def back(g):"
@@ -128,7 +130,7 @@ class Source:
 
     # ----------------------------------------------------------------------------------------------------------------------- expressions
 
-    def expression(self, line: Line, inside: dict[Line, str]) -> str:
+    def expression(self, line: Line, inside: dict[Line, str], number: str) -> str:
         func, args, kwargs = line.func, line.args, line.kwargs
         x = args[0] if args else None
         array = isinstance(x, Line) and isinstance(x.value, np.ndarray)
@@ -139,7 +141,6 @@ class Source:
         if line.into is not None:
             return f"{self.names.bound(UFUNCS.get(func, func))}({', '.join(map(text, args))}, out={text(line.into)})"
         if line.buffer is not None:
-            number = f"{1 + next(i for i, phase in enumerate(self.phases) if line in phase.lines)}" if len(self.phases) > 1 else ""
             return f"{self.names.bound(UFUNCS.get(func, func))}({', '.join(map(text, args))}, out=buffer{number}_{line.buffer})"
         if func in (operator.matmul, np.matmul) and is_matrix_product(args):
             return f"{text(x)}.dot({text(args[1])})"  # the same call of BLAS, and half a microsecond less around it
@@ -175,6 +176,11 @@ class Source:
             others = [x for x in line.args if x is not line.into]
             return f"{line.name} {SYMBOLS[line.func]}= {self.names.of(others[0] if others else line.into, inside)}"
         return ""
+
+def held(*arrays: np.ndarray) -> list[np.ndarray]:
+    """What the way back reads must stay as it is: arguments that may be changed in the meantime are copied. (Those of a solver are read-only.)"""
+    return [x.copy(order="K") if x.flags.writeable else x for x in arrays]
+
 
 class Frame:
     """Buffers, for as long as somebody may read them; then they go back to the pool."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.layout import RESERVED, Copied
-from refnode.autodiff.compiled.program import Line, key_of
+from refnode.autodiff.compiled.layout import Number, own
+from refnode.autodiff.compiled.program import Copied, Line, key_of
 from refnode.tree import CONTAINERS
 
 
@@ -29,6 +29,8 @@ class Text:
         """inside: the text of lines that are written where they are read."""
         if isinstance(x, Line):
             return inside.get(x) or x.name
+        if isinstance(x, Number):
+            return f"{self.of(x.x, inside)}[()]"
         if isinstance(x, Copied):
             return f"array({self.of(x.x, inside)})"
         if x is None or x is Ellipsis or type(x) in (bool, str, range) or (type(x) is int and x >= 0) or is_plain(x):
@@ -59,11 +61,11 @@ class Text:
             name = f"{x.__self__.__name__}_{name}"
         if isinstance(x, np.dtype):
             name = f"dtype_{name}"
-        return self.bound_as("".join(c if c.isalnum() or c == "_" else "" for c in name) or "function", x)
+        return self.bound_as(own("".join(c if c.isalnum() or c == "_" else "" for c in name) or "function"), x)
 
     def bound_as(self, name: str, x: Any) -> str:
         for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))):
-            if candidate in self.parameters or candidate in RESERVED:
+            if candidate in self.parameters:
                 continue
             if self.globals.setdefault(candidate, x) == x:  # np.add.reduce is a new object each time
                 return candidate
