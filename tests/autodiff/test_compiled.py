@@ -685,7 +685,8 @@ def test_arities_keywords_and_methods():
         Net().f(Z0)
 
 
-@pytest.mark.parametrize("names", ["g", "back", "cotangents", "cotangent", "type", "len", "list", "v0", "c0", "args", "held", "x0, x0_", "arg1, *rest",
+@pytest.mark.parametrize("names",
+                         ["g", "back", "cotangents", "cotangent", "type", "len", "list", "v0", "c0", "args", "held", "x0, x0_", "arg1, *rest",
                                    "zero, zero_"])
 def test_any_names_of_parameters(names):
     f = eval(f"lambda z, {names}: np.sin(z) * {names.split(',')[0]} + z[0] * z[1]")
