@@ -12,6 +12,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
+  refnode show MODULE:f                the NumPy source that rn.compiled makes of your dynamics and of their pullback
   refnode --version                    the version
 
 `refnode COMMAND --help` tells a command's options.
@@ -66,7 +67,14 @@ def doctor(argv: list[str]) -> int:
     return run(argv)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor}
+def show(argv: list[str]) -> int:
+    from refnode.experiments.show import run
+    return run(argv)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor, "show": show,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

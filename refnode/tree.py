@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -53,6 +54,8 @@ def is_container(x: Any) -> bool:
 
 def check_same_structure(tree: Tree, other: Tree) -> None:
     """One level: the same kind of container with as many entries, or the same keys. Lists and tuples count as the same kind."""
+    if type(tree) is tuple and type(other) is tuple and len(tree) == len(other):
+        return
     if isinstance(tree, dict):
         if not isinstance(other, dict) or tree.keys() != other.keys():
             raise ValueError(f"a dict with the keys {list(tree)} was expected, not {_describe(other)}.")
@@ -104,6 +107,8 @@ class Raveler:
         self._is_leaf = not is_container(tree)
         self._is_flat = self._is_leaf and self.shapes == [(self.size,)]
         self._places = list(zip(self.parts, self.shapes, self.dtypes, strict=True))
+        self._one_dtype = all(dtype == self.dtype for dtype in self.dtypes)
+        self._build, self._collect = _builder(tree, itertools.count()), _collector(tree)
 
     def ravel(self, tree: Tree, out: np.ndarray | None = None) -> np.ndarray:
         """`tree`, whose structure and shapes are already known to be right, written into `out` (a new vector if none is given)."""
@@ -124,7 +129,9 @@ class Raveler:
             return leaf
         vector = vector.view()
         vector.setflags(write=False)
-        return rebuild(self.tree, (_as_dtype(vector[part], dtype).reshape(shape) for part, shape, dtype in self._places))
+        if self._one_dtype:
+            return self._build([vector[part].reshape(shape) for part, shape, _ in self._places])
+        return self._build([_as_dtype(vector[part], dtype).reshape(shape) for part, shape, dtype in self._places])
 
     def unstack(self, rows: np.ndarray, shape: tuple[int, ...]) -> Tree:
         """Flat states, one a row, as a tree of new arrays whose leaves have `shape` in front."""
@@ -136,34 +143,53 @@ class Raveler:
             x = _conform(out, self.shapes[0], self.dtypes[0], what)
             vector[...] = x if x.ndim == 1 else x.reshape(-1)
         else:
-            for part, x in zip(self.parts, self._conformed(out, what), strict=True):
-                vector[part] = x.reshape(-1)
+            for x, (part, shape, dtype) in zip(self._collected(out, what), self._places, strict=True):
+                x = _conform(x, shape, dtype, what)
+                vector[part] = x if x.ndim == 1 else x.reshape(-1)
 
     def conform(self, out: Tree, what: str = "f") -> Tree:
         """What a user's function returned, as arrays of exactly the tree's structure and shapes, in its dtypes.
 
         A list or tuple of numbers counts as an array where the tree has an array. No broadcasting: a wrong shape is a ValueError.
         """
-        return rebuild(self.tree, iter(self._conformed(out, what)))
+        found = self._collected(out, what)
+        return self._build([_conform(x, shape, dtype, what) for x, (_, shape, dtype) in zip(found, self._places, strict=True)])
 
-    def _conformed(self, out: Tree, what: str) -> list[np.ndarray]:
+    def _collected(self, out: Tree, what: str) -> list[Any]:
+        """What stands in `out` at the places of the leaves."""
         found: list[Any] = []
         try:
-            _collect(self.tree, out, found)
+            self._collect(out, found)
         except ValueError as error:
             raise ValueError(f"{what} must return the structure of the state: {error}") from None
-        return [_conform(x, shape, dtype, what) for x, (_, shape, dtype) in zip(found, self._places, strict=True)]
+        return found
 
 
-def _collect(tree: Tree, other: Tree, found: list[Any]) -> None:
-    """Append what stands in `other` at the places of the leaves of `tree`."""
+def _builder(tree: Tree, numbers: Iterator[int]) -> Callable[[list[Any]], Tree]:
+    """`rebuild` for one tree, made once: from the list of all leaves."""
     if not is_container(tree):
-        if tree is not None:
-            found.append(other)
-        return
-    check_same_structure(tree, other)
-    for child, its in zip(tree.values(), map(other.__getitem__, tree), strict=True) if isinstance(tree, dict) else zip(tree, other, strict=True):
-        _collect(child, its, found)
+        return (lambda found: None) if tree is None else operator.itemgetter(next(numbers))
+    children = [_builder(child, numbers) for child in _children(tree)]
+    if isinstance(tree, dict):
+        return lambda found: _like_dict(tree, [child(found) for child in children])
+    return lambda found: _like(tree, [child(found) for child in children])
+
+
+def _collector(tree: Tree) -> Callable[[Tree, list[Any]], None]:
+    """For one tree, made once: append what stands in another tree, of the same structure, at the places of its leaves."""
+    if not is_container(tree):
+        return (lambda other, found: None) if tree is None else (lambda other, found: found.append(other))
+    keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+    children = [(key, None if not is_container(tree[key]) and tree[key] is not None else _collector(tree[key])) for key in keys]
+
+    def collect(other: Tree, found: list[Any]) -> None:
+        check_same_structure(tree, other)
+        for key, child in children:
+            if child is None:
+                found.append(other[key])
+            else:
+                child(other[key], found)
+    return collect
 
 
 def _as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -180,3 +180,36 @@ def test_doctor_without_matplotlib_says_so_before_any_work(module, monkeypatch, 
     with pytest.raises(SystemExit):
         main(["doctor", f"{module}:f", "--output", "x.png"])
     assert '--output needs the package matplotlib; install it with: pip install -e ".[plots]"' in capsys.readouterr().err
+
+
+def test_show_prints_the_source_and_its_pullback(module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["show", f"{module}:f"]) == 0
+    out = capsys.readouterr().out
+    assert f"# {module}:f at z of " in out
+    assert out.count("def f(z, t, theta):") == 2
+    assert "def back(g):" in out
+
+
+@pytest.mark.parametrize(("place", "options", "message"), [
+    ("{}", (), "does not name dynamics"),
+    ("{}:g", (), "has no function 'g'"),
+    ("{}:f", ("--z0", "begin"), "--z0 begin: the module has no such name"),
+    ("{}:f", ("--t", "soon"), "invalid float value: 'soon'"),
+    ("{}:f", ("--z0", "1,2,3", "--theta", "x"), "--theta x: the module has no such name"),
+])
+def test_show_refuses_nonsense(place, options, message, module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as stop:
+        main(["show", place.format(module), *options])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_show_says_what_cannot_be_compiled(tmp_path, capsys):
+    file = tmp_path / "branches.py"
+    file.write_text("def f(z, t, theta):\n    return z if z[0] > 0 else -z\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["show", f"{file}:f", "--z0", "1,2"])
+    assert stop.value.code == 2
+    assert "cannot branch on the values of its arguments" in capsys.readouterr().err

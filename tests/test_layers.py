@@ -96,6 +96,12 @@ def test_only_impls_refnode_knows_refnode():
             assert not any(within(i, "refnode") for i in imports(name, path)), name
 
 
+def test_the_specification_does_not_know_what_makes_it_fast():
+    for name, path in MODULES:
+        if name != "refnode" and not within(name, "refnode.autodiff.compiled"):
+            assert not any(within(i, "refnode.autodiff.compiled") for i in imports(name, path)), name
+
+
 def test_packages_reexport_nothing():
     for name, path in MODULES:
         if path.name == "__init__.py" and name not in ("refnode", "refnode_validation"):

@@ -17,79 +17,23 @@ The verbs: `record`, `call` (NumPy's dispatch ends here), `lift` (object arrays)
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.debug import WATCHING
 from refnode.autodiff.formulas.linalg import LINALG
 from refnode.autodiff.formulas.primitives import Refused, assign, pile
 from refnode.autodiff.formulas.special import special_rule
 from refnode.autodiff.formulas.structure import REARRANGEMENTS, places
+from refnode.autodiff.keywords import CREATION, checked_keywords
 from refnode.autodiff.lowerings import ABOUT_SHAPES, CANONICAL, LOWERED, NOT_DIFFERENTIABLE, REMEDIES, SHAPED_BY_VALUES
 from refnode.autodiff.messages import name_of, refuse
+from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.rules import ELEMENTWISE, RULES
 from refnode.autodiff.surface import ArrayLike, plain, undifferentiated
-from refnode.errors import here
-from refnode.tree import leaves, tree_map
-
-_numbers = itertools.count()
-
-
-class Level:
-    """One call of `pullback`. It is alive while the function that is differentiated runs."""
-
-    __slots__ = ("alive", "number", "watched")
-
-    stages = False
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.number = next(_numbers)
-        self.watched = WATCHING.get()
-
-
-class Stage(Level):
-    """The level at which `compiled` traces: its nodes are the lines of a program, in their order, and are never swept.
-
-    It lies below the levels of all pullbacks that are called meanwhile, so that their sweeps are lines of the program, too. What has no derivative
-    (a comparison, argsort) is a line like another, and what would make a program of one set of values is refused.
-    """
-
-    __slots__ = ("nodes",)
-
-    stages = True
-    open = 0  # how many are tracing now
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.watched = False
-        self.nodes: list[Node] = []
-
-    def __enter__(self) -> Self:
-        Stage.open += 1
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        Stage.open -= 1
-        self.alive = False
-
-
-class Node:
-    """value = func(*args, **kwargs). `parents` are the arguments that belong to the same level: (position, node) pairs.
-
-    `back`, where it is not None, replaces the rule of func: back(g) gives the parents' cotangents. `place` is the user's line, under debug_nans.
-    """
-
-    __slots__ = ("args", "back", "func", "kwargs", "level", "parents", "place", "value")
-
-    def __init__(self, value: Any, level: Level, func: Any = None, args: Any = (), kwargs: Any = None, parents: Any = (), back: Any = None):
-        self.value, self.level, self.func = value, level, func
-        self.args, self.kwargs, self.parents, self.back = args, kwargs, parents, back
-        self.place = here() if level.watched else ""
+from refnode.tree import leaves
 
 
 def record(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Traced:
@@ -185,62 +129,12 @@ def answer(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return record(func, numbers, kwargs)
 
 
-def is_staged(args: Any) -> bool:
-    """Whether `compiled` is tracing, and args are the concern of its program alone, and not of a pullback above it."""
-    if not Stage.open:
-        return False
-    traced = [x for x in leaves(args) if isinstance(x, Traced)]
-    return bool(traced) and innermost(traced).stages
-
-
-def called(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """A function that brings its own pullback, or that pullback, as one line of a program, which is not traced through."""
-    level = innermost(leaves(args))
-    node = Node(function(*tree_map(plain, args), **kwargs), level, function, args, kwargs)
-    level.nodes.append(node)
-    return _parts(node)
-
-
-def _parts(node: Node) -> Any:
-    """What a called function returned: its numbers as traced values; a function, such as the way back, is called in the program as well."""
-    value = node.value
-
-    def part(key: Any) -> Any:
-        child = Node(value[key], node.level, operator.getitem, (value, key), {}, [(0, node)])
-        node.level.nodes.append(child)
-        return _parts(child)
-
-    if isinstance(value, dict):
-        return {key: part(key) for key in value}
-    if isinstance(value, (tuple, list)):
-        children = [part(i) for i in range(len(value))]
-        return type(value)(*children) if hasattr(value, "_fields") else type(value)(children)
-    if isinstance(value, (float, np.ndarray, np.generic)):
-        return Traced(node, False)
-    return (lambda *args: called(operator.call, (Traced(node, False), *args), {})) if callable(value) else value
-
-
 def operand(x: Any, func: Any) -> Any:
     """A list of numbers as the array that it stands for; shapes, axes and indices as they are."""
     known = type(x) is list and (func in ELEMENTWISE or func in LINALG or func is np.interp)
     if known or isinstance(func, np.ufunc) or any(isinstance(leaf, Traced) for leaf in leaves(x)):
         return lift(np.array(x, dtype=object))
     return x
-
-
-def checked_keywords(func: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keywords without those that only say the default."""
-    for name, remedy in KEYWORD_REMEDIES.items():
-        if kwargs.get(name) is not None and kwargs[name] is not np._NoValue:
-            if not (name == "dtype" and func in CREATION) and not (name in ("where", "subok") and kwargs[name] is True):
-                refuse(f"{name_of(func)}(..., {name}=...) is not differentiated; {remedy}")
-    return {key: value for key, value in kwargs.items() if value is not np._NoValue and (key not in KEYWORD_REMEDIES or func in CREATION)}
-
-
-KEYWORD_REMEDIES = {"out": "assign the result instead (x = x + y), since a plain array cannot hold traced values", "where": "use np.where",
-                    "dtype": "use x.astype(dtype)", "initial": "combine it with np.maximum, np.minimum or +", "casting": "leave it out",
-                    "like": "leave it out", "subok": "leave it out"}
-CREATION = {np.zeros_like, np.ones_like, np.empty_like, np.full_like}
 
 
 def create(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -276,7 +170,8 @@ def lift(array: np.ndarray) -> Any:
     rows = [lift(row) if isinstance(row, np.ndarray) else row for row in array]
     if not any(isinstance(row, Traced) for row in rows):
         return np.array(rows)
-    if all(isinstance(row, Traced) and row.node.func is operator.getitem and type(j := row.node.args[1]) is int and j == i for i, row in enumerate(rows)):
+    if all(isinstance(row, Traced) and row.node.func is operator.getitem and type(row.node.args[1]) is int and row.node.args[1] == i
+           for i, row in enumerate(rows)):
         sources = {row.node.parents[0][1] for row in rows}
         if len(sources) == 1 and np.shape(plain((source := sources.pop()).value)) == array.shape:
             return Traced(source, False)

@@ -16,9 +16,11 @@ from refnode.autodiff.arguments import as_output, checked_cotangent, chosen_argu
 from refnode.autodiff.debug import check_contributions
 from refnode.autodiff.formulas.primitives import cast, sum_to
 from refnode.autodiff.messages import explained
+from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.rules import ELEMENTWISE, RULES
+from refnode.autodiff.stage import called, is_staged
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Level, Node, Traced, called, innermost, is_staged, lifted, snapshot
+from refnode.autodiff.trace import Traced, innermost, lifted, snapshot
 from refnode.errors import TraceError
 from refnode.tree import Raveler, Tree, is_container, leaves, rebuild, tree_map
 
@@ -235,15 +237,16 @@ def differentiable(f: Callable[..., Any], own_pullback: Callable[..., Any]) -> C
             return called(intercepted, args, kwargs)
         below = tree_map(lambda x: x.node.value if _belongs(x, level) else x, args)
         value, back = called(own_pullback, below, kwargs) if is_staged(below) else own_pullback(*below, **kwargs)
-        way = Raveler(tree_map(plain, value))
         parents = tuple((i, x.node) for i, x in enumerate(operands) if _belongs(x, level))
 
-        def back_flat(g: Any) -> list[Any]:
-            cotangents = back(_split(g, value, way))
-            found = [c for arg, cotangent in zip(args, cotangents, strict=True) for c in _padded(arg, cotangent)]
+        def carried(g: Tree) -> list[Any]:
+            found = [c for arg, cotangent in zip(args, back(g), strict=True) for c in _padded(arg, cotangent)]
             return [found[i] for i, _ in parents]
 
-        flat = Node(_flat(value), level, parents=parents, back=back_flat)
+        if isinstance(value, (np.ndarray, Traced)):
+            return Traced(Node(value, level, parents=parents, back=lambda g: carried(g if g.dtype == value.dtype else cast(g, value.dtype))), True)
+        way = Raveler(tree_map(plain, value))
+        flat = Node(_flat(value), level, parents=parents, back=lambda g: carried(_split(g, value, way)))
         return _split(Traced(flat, True), value, way)
 
     functools.update_wrapper(intercepted, f)
@@ -276,8 +279,9 @@ def _has_form(x: Tree, like: Tree) -> bool:
     if type(x) is np.ndarray and type(like) is np.ndarray:
         return x.shape == like.shape and x.dtype == like.dtype
     if not is_container(like):
-        same_dtype = getattr(x, "dtype", None) == getattr(like, "dtype", np.float64)
-        return x is like if like is None else same_dtype and np.shape(plain(x)) == np.shape(plain(like))
+        if like is None or is_container(x):
+            return x is like
+        return getattr(plain(x), "dtype", np.float64) == getattr(plain(like), "dtype", np.float64) and np.shape(plain(x)) == np.shape(plain(like))
     if isinstance(like, dict):
         return isinstance(x, dict) and x.keys() == like.keys() and all(_has_form(x[key], like[key]) for key in like)
     return is_container(x) and not isinstance(x, dict) and len(x) == len(like) and all(map(_has_form, x, like))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from refnode.errors import SolverError
+from refnode.experiments.user_module import Wrong, load, value
 from refnode.gradients.report import gradient_report
 from refnode.gradients.select import GRADIENTS
 
@@ -35,12 +33,12 @@ def run(argv: list[str]) -> int:
     try:
         if options.output:
             _check_output(options.output)
-        module, f = _load(options.dynamics)
-        z0 = _value(module, "z0", options.z0)
-        ts = _value(module, "ts", options.ts)
-        theta = _value(module, "theta", options.theta, ())
-        loss = _value(module, "loss", options.loss, None)
-    except _Wrong as error:
+        module, f = load(options.dynamics)
+        z0 = value(module, "z0", options.z0)
+        ts = value(module, "ts", options.ts)
+        theta = value(module, "theta", options.theta, ())
+        loss = value(module, "loss", options.loss, None)
+    except Wrong as error:
         parser.error(str(error))
     print("one gradient after the other; this may take a minute ...", file=sys.stderr)
     try:
@@ -64,59 +62,9 @@ def run(argv: list[str]) -> int:
 def _check_output(path: str) -> None:
     """Before any work: that it can be drawn."""
     if not Path(path).absolute().parent.is_dir():
-        raise _Wrong(f"--output {path}: there is no such folder.")
+        raise Wrong(f"--output {path}: there is no such folder.")
     try:
         import matplotlib
     except ModuleNotFoundError:
-        raise _Wrong('--output needs the package matplotlib; install it with: pip install -e ".[plots]".') from None
+        raise Wrong('--output needs the package matplotlib; install it with: pip install -e ".[plots]".') from None
     matplotlib.use("Agg")
-
-
-class _Wrong(Exception):
-    """A wrong option, in one sentence."""
-
-
-def _load(place: str) -> tuple[Any, Any]:
-    name, _, function = place.rpartition(":")
-    if not name or not function:
-        raise _Wrong(f"{place!r} does not name dynamics; write module:f or path/to/file.py:f.")
-    try:
-        if name.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(name).stem, name)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            sys.path.insert(0, "")
-            module = importlib.import_module(name)
-    except (FileNotFoundError, ModuleNotFoundError) as error:
-        raise _Wrong(f"{name} cannot be imported ({error}); start refnode doctor in its folder, or give its path.") from None
-    if not callable(getattr(module, function, None)):
-        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise _Wrong(f"{name} has no function {function!r}; it has {', '.join(names) or 'none'}.")
-    return module, getattr(module, function)
-
-
-_REQUIRED = object()
-
-
-def _value(module: Any, what: str, given: str | None, default: Any = _REQUIRED) -> Any:
-    """What --z0 (and so on) names: an attribute of the module, numbers, or start:end:count."""
-    if given is None:
-        value = getattr(module, what, default)
-        if value is _REQUIRED:
-            raise _Wrong(f"the module has no {what}; define it there, or give --{what}.")
-        return value
-    if given.isidentifier():
-        if not hasattr(module, given):
-            raise _Wrong(f"--{what} {given}: the module has no such name.")
-        return getattr(module, given)
-    try:
-        if given.count(":") == 2:
-            start, end, count = given.split(":")
-            return np.linspace(float(start), float(end), int(count))
-        numbers = [float(x) for x in given.split(",")]
-    except ValueError:
-        raise _Wrong(f"--{what} {given}: give a name, numbers such as 1,0.5, or start:end:count.") from None
-    return np.array(numbers) if len(numbers) > 1 else np.float64(numbers[0])

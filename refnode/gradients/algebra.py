@@ -23,12 +23,12 @@ def add_into(total: Tree, tree: Tree) -> None:
     """total += tree, in place: arrays of one structure, those of `total` one's own."""
     if type(total) is np.ndarray:
         total += tree
-    elif isinstance(total, dict):
-        for key in total:
-            add_into(total[key], tree[key])
-    elif total is not None:
-        for child, its in zip(total, tree, strict=True):
-            add_into(child, its)
+        return
+    for part, its in zip(total.values(), map(tree.__getitem__, total)) if isinstance(total, dict) else zip(total, tree):  # noqa: B905 (costs time)
+        if type(part) is np.ndarray:
+            part += its
+        elif part is not None:
+            add_into(part, its)
 
 
 def dot(tree: Tree, other: Tree) -> Any:

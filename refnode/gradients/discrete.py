@@ -20,18 +20,18 @@ from refnode.gradients.algebra import add, add_into, at, dot, like_argument, neg
 from refnode.gradients.backward import OWN
 from refnode.gradients.inputs import knots_cotangent, nodes
 from refnode.gradients.jacobians import with_jacobian
-from refnode.gradients.recording import AllSteps, Memory, Recording
+from refnode.gradients.recording import AllSteps, Linearisations, Memory, Recording
 from refnode.gradients.retraced import Retraced, counted
 from refnode.ode import arguments
-from refnode.ode.runge_kutta import RungeKuttaStep
+from refnode.ode.runge_kutta import RungeKuttaStep, stage_state
 from refnode.ode.solution import SolveStats, Stats
 from refnode.ode.solve import solve
 from refnode.ode.stepping import quiet
-from refnode.ode.tableau import Coefficients
+from refnode.ode.tableau import Coefficients, Tableau
 from refnode.tree import Tree, leaves, tree_map
 
 Dynamics = Callable[[Any, Any, Any], Any]
-Pull = Callable[[np.ndarray, list[float], np.ndarray, np.ndarray], np.ndarray]  # (Y, times, right, hA) -> Y_bar: see `Reverse.pull`
+Pull = Callable[[slice, np.ndarray, np.ndarray, np.ndarray], None]  # (stages, right, hA, Y_bar): see `Reverse.pull`
 Back = Callable[[Tree], tuple[Any, ...]]
 AtJump = Callable[[int, Tree], Tree]  # (node, a behind it) -> what the jump adds to dL/dtheta
 
@@ -43,12 +43,14 @@ def _odeint(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | 
 
 
 def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: Stats | None = None, **solver: Any) -> Any:
-    """zs, and the way back: see `pullback_through`, with all steps in memory.
+    """zs, and the way back: see `pullback_through`, with all steps in memory; and with all linearisations of f, if f brings its own pullback.
 
     Statement: E2, E4
     """
     refuse_backward("discrete", solver)
-    return pullback_through(AllSteps(), f, z0, ts, theta, Stats() if stats is None else stats, solver)
+    explicit = isinstance(arguments.method_named(solver.get("method", "dopri5")), Tableau)
+    linearise = explicit and hasattr(f, "pullback") and not is_traced((z0, ts, theta))
+    return pullback_through(Linearisations() if linearise else AllSteps(), f, z0, ts, theta, Stats() if stats is None else stats, solver)
 
 
 odeint = differentiable(_odeint, odeint_pullback)
@@ -105,8 +107,8 @@ class Square:
         self.idle = frozenset(np.flatnonzero(~leads).tolist())
 
 
-def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar_last: Any, weights: np.ndarray, dLdz: np.ndarray, shared: bool,
-                 method: Square, pull: Pull) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reverse_step(step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, weights: np.ndarray, dLdz: np.ndarray, shared: bool, method: Square,
+                 pull: Pull) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """a = dL/dz(t) from a1 = dL/dz(t1), and the cotangents of the stages: (a, k_bar (s, n), Y_bar (s, n)).
 
         forward:  Y_i = z + h sum_j a_ij k_j,   k_i = f(Y_i, t + c_i h, theta),   z1 = z + h sum_i b_i k_i
@@ -117,15 +119,14 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
     (the row of k_bar that is returned then lacks that part); and stages that depend on each other are solved for at once. An observation inside the
     step, z + h sum_i w_i k_i with the cotangent g, adds h w_i g to k_bar_i and g to a: weights (m, s), dLdz (m, n).
     The stage that two steps share is pulled back once, by the earlier one, with the sum of both cotangents: k_bar_last is what the later step has
-    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Stages on which nothing depends, and steps behind
-    the last observation that counts, are not pulled back. times: where f was asked.
+    left. If the first stage is `shared` with the step before, it is left in turn, as row 0 of k_bar. Stages on which nothing depends, and steps
+    behind the last observation that counts, are not pulled back.
     Source: Gholami, Keutzer, Biros 2019 (arXiv 1902.10298)
     Statement: E1
     """
     h, K = step.t1 - step.t, step.K
     s = len(K)
     A = h * method.A[:s, :s]
-    Y = step.z + A @ K
     k_bar = np.multiply.outer(h * method.b[:s], a1)
     if len(weights):
         k_bar += h * (weights.T @ dLdz)
@@ -138,10 +139,10 @@ def reverse_step(step: RungeKuttaStep, times: list[float], a1: np.ndarray, k_bar
         if i.start >= s:
             continue
         if i.stop < s:
-            k_bar[i] += A[i.stop:, i].T @ Y_bar[i.stop:]
+            k_bar[i] += A[i.stop:, i].T.dot(Y_bar[i.stop:])
         if not (shared and i.start == 0) and i.start not in idle:
-            Y_bar[i] = pull(Y[i], times[i], k_bar[i], A[i, i])
-    return a1 + dLdz.sum(0) + Y_bar.sum(0), k_bar, Y_bar
+            pull(i, k_bar[i], A[i, i], Y_bar[i])
+    return a1 + np.add.reduce(dLdz, 0) + np.add.reduce(Y_bar, 0), k_bar, Y_bar
 
 
 class Reverse:
@@ -175,17 +176,28 @@ class Reverse:
 
     def step(self, n: int, step: RungeKuttaStep, a1: np.ndarray, k_bar_last: Any, dLdz: np.ndarray) -> tuple[np.ndarray, Any]:
         """From behind step n to before it: a, and the cotangent of the stage that it shares with the step before."""
-        shared, times, weights = self.recording.shares(n), self.recording.stage_times(n), self.recording.weights(n)
-        a, k_bar, self.Y_bar = reverse_step(step, times, a1, k_bar_last, weights, dLdz, shared, self.square, self.pull)
+        self.n, self.at, self.times = n, step, self.recording.stage_times(n)
+        shared, weights = self.recording.shares(n), self.recording.weights(n)
+        a, k_bar, self.Y_bar = reverse_step(step, a1, k_bar_last, weights, dLdz, shared, self.square, self.pull)
         return a, k_bar[0] if shared else np.float64(0.0)
 
-    def pull(self, Y: np.ndarray, times: list[float], right: np.ndarray, hA: np.ndarray) -> np.ndarray:
+    def pull(self, stages: slice, right: np.ndarray, hA: np.ndarray, Y_bar: np.ndarray) -> None:
         """Y_bar_i = J_i^T k_bar_i of stages with k_bar_i - sum_j hA_ji J_j^T k_bar_j = right_i, J_i = df/dz(Y_i). Rows: stages; hA = 0: explicit."""
+        memory, first = self.recording.memory, stages.start
+        if isinstance(memory, Linearisations):
+            backs = memory.backs[self.n][stages]
+        else:
+            backs = [self.linearised(self.state(i), self.times[i]) for i in range(first, stages.stop)]
+        k_bar = right if self.square.explicit or not hA.any() else self.solved([self.jacobian(back) for back in backs], right, hA)
+        for i, back in enumerate(backs):
+            self.carried(back, self.times[first + i], k_bar[i], Y_bar[i])
+
+    def state(self, i: int) -> np.ndarray:
+        """Y_i: where f was asked, to the bit, if the method is explicit."""
+        step, h = self.at, np.array(self.at.t1 - self.at.t, self.square.b.dtype)
         if self.square.explicit:
-            return self.carried(self.linearised(Y[0], times[0]), times[0], right[0])
-        backs = [self.linearised(*stage) for stage in zip(Y, times, strict=True)]
-        k_bar = right if not hA.any() else self.solved([self.jacobian(back) for back in backs], right, hA)
-        return np.stack([self.carried(back, t, row) for back, t, row in zip(backs, times, k_bar, strict=True)])
+            return stage_state(step.z, h, step.K, self.recording.method, i)
+        return step.z + h * self.square.A[i, :len(step.K)].dot(step.K)
 
     def solved(self, J: list[np.ndarray], right: np.ndarray, hA: np.ndarray) -> np.ndarray:
         """By the implicit function theorem: the transposed linear system of Newton's method, at the stages as they are, dense."""
@@ -209,14 +221,14 @@ class Reverse:
         self.stats.nvjp += way.size
         return np.array([way.ravel(back(way.unravel(row))[0]) for row in np.eye(way.size, dtype=way.dtype)])
 
-    def carried(self, back: Back, t: float, k_bar: np.ndarray) -> np.ndarray:
-        """Y_bar; the share of theta is added up."""
+    def carried(self, back: Back, t: float, k_bar: np.ndarray, Y_bar: np.ndarray) -> None:
+        """Y_bar from k_bar; the share of theta is added up."""
         way = self.recording.way
         self.stats.nvjp += 1
         z_bar, t_bar, theta_bar = back(way.unravel(k_bar))
         add_into(self.theta_bar, theta_bar)
         self.time_bar(t, t_bar)
-        return way.ravel(z_bar)
+        way.ravel(z_bar, Y_bar)
 
     def time_bar(self, t: float, t_bar: Any) -> None:
         """k_bar^T df/dt at a stage, for `StepSizes`."""

@@ -58,7 +58,7 @@ def interval(f: Any, z: Solution, a: Tree, t1: float, t0: float, theta: Tree, ba
         zs, a_s, values = z(times), solution(times), []
         for i, t in enumerate(times.tolist()):
             backward.stats.backward.nfe += 1
-            _, vjp = pullback(f, at(zs, i), t, theta, argnums=(2,), like=a)
+            _, vjp = pullback(f, at(zs, i), t, theta, argnums=(0, 2), like=a)  # z, too: f may fill np.zeros_like(z)
             values.append(way.ravel(vjp(at(a_s, i))[2]))
         return np.stack(values)
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from refnode.autodiff.transforms import pullback
 from refnode.errors import NonFiniteDynamics
 from refnode.ode import arguments
-from refnode.ode.runge_kutta import RungeKuttaStep, interpolate
+from refnode.ode.runge_kutta import RungeKuttaStep, interpolate, let_go
 from refnode.ode.solution import SolveStats
 from refnode.ode.solve import start
 from refnode.ode.stepping import Failure, Steps, quiet
@@ -21,6 +22,9 @@ from refnode.tree import Tree
 
 class Memory(Protocol):
     """What is kept of the steps themselves."""
+
+    def watched(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """f as the solver is to ask it."""
 
     def keep(self, recording: Recording, step: Any) -> None:
         """Called with each accepted step; the next one overwrites its stages."""
@@ -35,17 +39,47 @@ class AllSteps:
     def __init__(self) -> None:
         self.steps: list[RungeKuttaStep] = []
 
+    def watched(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        return f
+
     def keep(self, recording: Recording, step: Any) -> None:
         """The steps of radau5 have Z = h A K for K."""
         if hasattr(step, "Z"):
             K = np.linalg.solve((step.t1 - step.t) * np.stack(recording.method.A), step.Z)
-            step = RungeKuttaStep(step.t, step.t1, step.z, step.z1, K, recording.method, recording.steps.f)
+            step = RungeKuttaStep(step.t, step.t1, step.z, step.z1, K, recording.method, let_go)
         else:
-            step.K = step.K.copy()
+            step.K, step.f = step.K.copy(), let_go
         self.steps.append(step)
 
     def backwards(self, recording: Recording, stats: SolveStats) -> Iterable[RungeKuttaStep]:
         return reversed(self.steps)
+
+
+class Linearisations(AllSteps):
+    """All steps with the way back through f at each of their stages, so that f is not asked again: for an f that brings its own pullback, and
+    explicit methods. It takes the memory of all that these pullbacks keep: of a compiled network, the hidden layers at all stages.
+
+    backs[n][i]: of stage i of step n; None where the step before has it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backs: list[list[Any]] = []
+        self._asked: list[Any] = []  # since the last accepted step
+
+    def watched(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        def linearised(z: Tree, t: float, theta: Tree) -> Tree:
+            value, back = pullback(f, z, t, theta, argnums=(0, 2), like=z)
+            self._asked.append(back)
+            return value
+        return linearised
+
+    def keep(self, recording: Recording, step: Any) -> None:
+        """The last of those that were asked are the stages from the second on; the first, if it is not shared, was the first that was asked."""
+        super().keep(recording, step)
+        first = None if recording.shares(len(recording) - 1) else self._asked[0]
+        self.backs.append([first, *self._asked[len(self._asked) - (len(step.K) - 1):]])
+        self._asked.clear()
 
 
 class Recording:
@@ -58,7 +92,7 @@ class Recording:
     def __init__(self, f: Callable[..., Any], z0: Tree, times: list[float], theta: Tree, memory: Memory, stats: SolveStats,
                  **solver: Any):
         self.f, self.theta, self.times = f, arguments.read_only(theta), times
-        self.way, self.steps = start(f, z0, times[0], times[-1], theta, stats, **solver)
+        self.way, self.steps = start(memory.watched(f), z0, times[0], times[-1], theta, stats, **solver)
         self.method, self.sign = coefficients(self.steps.method, solver.get("method"), self.way.dtype), self.steps.sign
         self.jumps = frozenset(self.steps.jumps)
         self.cuts = [t for t in self.steps.jumps if min(times[0], times[-1]) < t < max(times[0], times[-1])]

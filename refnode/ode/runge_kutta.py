@@ -36,8 +36,16 @@ def fill_stages(f: Evaluate, z: np.ndarray, t: float, t1: float, h: np.ndarray, 
     Y = z
     for i in range(first, len(K)):
         c = method.c[i]
-        Y = z + h * method.A[i].dot(K[:i])
+        Y = stage_state(z, h, K, method, i)
         f(Y, t1 if c == 1 else t + c * (t1 - t), K[i])  # t + h may miss t1 by a rounding error
+    return Y
+
+
+def stage_state(z: np.ndarray, h: np.ndarray, K: np.ndarray, method: Coefficients, i: int) -> np.ndarray:
+    """Y_i = z + h sum_{j<i} A[i, j] k_j, where f is asked. h: without axes."""
+    Y = method.A[i].dot(K[:i])
+    Y *= h
+    Y += z
     return Y
 
 
@@ -89,10 +97,11 @@ class RungeKuttaStep:
         self.complete()
         if self.K is stages:
             self.K = stages.copy()
-        self.f = _let_go
+        self.f = let_go
 
 
-def _let_go(z: np.ndarray, t: float, out: np.ndarray) -> None:
+def let_go(z: np.ndarray, t: float, out: np.ndarray) -> None:
+    """Stands for f in a step that needs it no more."""
     raise AssertionError("a kept step has all its stages.")
 
 

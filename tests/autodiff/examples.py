@@ -175,7 +175,7 @@ EXAMPLES = {
         Call(s(3, 4), np.ix_([0, 2], [1, 1])),
         Call(s(2, 3), Static(s(2, 3) > 0)),
     ],
-    p.gather: [Call(s(4), [0, 2, 2]), Call(s(4), 1)],
+    p.gather: [Call(np.array([0.5, -1.1, 2.0, 0.3]), [0, 2, 2]), Call(np.array([0.5, -1.1]), 1)],
     p.scatter: [Call(s(2), [1, 1], (4,)), Call(s(2), slice(1, 3), (4,))],
     p.assign: [
         Call(s(4), s(2), slice(1, 3)),

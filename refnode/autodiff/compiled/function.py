@@ -12,16 +12,17 @@ import numpy as np
 from refnode.autodiff.arguments import checked_cotangent
 from refnode.autodiff.compiled.names import Names
 from refnode.autodiff.compiled.program import merged, trace, trace_pullback
+from refnode.autodiff.compiled.scalars import on_scalars
 from refnode.autodiff.compiled.source import Source
 from refnode.autodiff.surface import plain
 from refnode.autodiff.trace import Traced, lifted
 from refnode.autodiff.transforms import differentiable, pullback
 from refnode.errors import TraceError
-from refnode.tree import Tree, leaves, rebuild, tree_map
+from refnode.tree import Tree, leaves, tree_map
 
 MOST = 64  # sources kept of one function
-OTHER_BITS = ("{} cannot be compiled: asked again with the same arguments it gives other values. It uses random numbers, keeps a state, or makes text of "
-              "its arguments; pass what changes as an argument.")
+OTHER_BITS = ("{} cannot be compiled: asked again with the same arguments it gives other values. It uses random numbers, keeps a state, or makes "
+              "text of its arguments; pass what changes as an argument.")
 
 
 def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> Compiled:
@@ -29,16 +30,17 @@ def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> 
 
         fast_f = rn.compiled(f);   rn.odeint(fast_f, z0, ts, theta, gradient="discrete")
 
-    At its first call f is traced, and straight-line NumPy source for it is printed, compiled and kept: one for each combination of containers, shapes,
-    memory orders and dtypes of the arguments, and of the values of their static leaves (integers, strings, None, functions, integer arrays). The
-    pullback is a second such source, made when it is first asked for; its own pullback, of which Hessians are made, a third. Each is run once beside f
-    and the engine when it is made, and must give their bits.
+    At its first call f is traced, and straight-line NumPy source for it is printed, compiled and kept: one for each combination of containers,
+    shapes, memory orders and dtypes of the arguments, and of the values of their static leaves (integers, strings, None, functions, integer arrays).
+    The pullback is a second such source, made when it is first asked for; its own pullback, of which Hessians are made, a third. Each is run once
+    beside f and the engine when it is made, and must give their bits.
 
     example: arguments to trace with at once, so that .source and .vjp_source exist before the first call.
-    .source, .vjp_source: the last sources as text; tracebacks show their lines. .consts: the constants that they captured, by name: what f reads besides
-    its arguments is taken as it is when f is traced, and is not looked at again.
-    Raises TraceError, with the remedy, for what has no place in a program: branches on values, shapes that depend on values, randomness, and values that
-    are being differentiated but are not among the arguments. Exceptions of f itself surface unchanged.
+    .source, .vjp_source: the last sources as text; tracebacks show their lines. .consts: the constants that they captured, by name: what f reads
+    besides its arguments is taken as it is when f is traced, and is not looked at again.
+    Each source keeps up to 64 MiB of buffers for its next calls, and the last tuple of parameters that it saw.
+    Raises TraceError, with the remedy, for what has no place in a program: branches on values, shapes that depend on values, randomness, and values
+    that are being differentiated but are not among the arguments. Exceptions of f itself surface unchanged.
     """
     return Compiled(f, example)
 
@@ -54,6 +56,7 @@ class Compiled:
         self._sources: tuple[Source, ...] = ()
         self._pullbacks: tuple[Source, ...] = ()
         self._traced = differentiable(self.__call__, self.pullback)
+        self._traced.__name__ = self._name()
         if example is not None:
             if not isinstance(example, tuple):
                 raise TypeError(f"example must be a tuple of f's arguments, example=(z0, t0, theta), not a {type(example).__name__}.")
@@ -118,7 +121,7 @@ class Compiled:
     def _source(self, args: tuple[Tree, ...]) -> tuple[Tree, Source]:
         expected = self.f(*args)  # exceptions of f itself come first
         names = Names()
-        source = Source(self._name(), parameters(self.f, len(args)), merged(trace(self.f, args, names)))
+        source = Source(self._name(), parameters(self.f, len(args)), on_scalars(merged(trace(self.f, args, names))))
         if not same_bits(source.run(*args), expected):
             raise TraceError(OTHER_BITS.format(self._name()))
         return expected, source
@@ -126,19 +129,18 @@ class Compiled:
     def _pullback_source(self, args: tuple[Tree, ...]) -> Source:
         value, back = pullback(self.f, *args)
         names = Names()
-        program = merged(trace_pullback(self.f, args, names))
+        program = on_scalars(merged(trace_pullback(self.f, args, names)))
 
         def elsewhere(g: Tree, args: tuple[Tree, ...]) -> tuple[Tree, tuple[Any, ...] | None]:
             """A cotangent that the source was not made for: traced, of another kind of number or memory order, or wrong."""
             g = tree_map(lifted, g)
             if not any(isinstance(leaf, Traced) for leaf in leaves(g)):
                 g = checked_cotangent(g, value)
-                if fits_back(g):
+                if source.fits_back(g):
                     return g, None
             return g, self.vjp(*args, g)
 
         source = Source(self._name(), parameters(self.f, len(args)), program, elsewhere)
-        fits_back = source.globals["fits_back"]
         rng = np.random.default_rng(0)
         g = tree_map(lambda leaf: rng.standard_normal(np.shape(leaf)).astype(getattr(leaf, "dtype", np.float64)), value)
         found, found_back = source.run(*args)

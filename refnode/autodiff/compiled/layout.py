@@ -23,8 +23,9 @@ UFUNCS = {operator.add: np.add, operator.sub: np.subtract, operator.mul: np.mult
 class Phase:
     """The body of one function: its lines, what it returns, and the arrays that it reuses from call to call.
 
-    later: the lines that a function inside of this one uses; these stay as they are. A line that computes with a ufunc and is large writes into one of
-    `buffers`, which are taken in turn: when a line has been read for the last time, the next one of its shape, dtype and memory order takes its place.
+    later: the lines that a function inside of this one uses; these stay as they are. A line that computes with a ufunc writes into an operand that is
+    read there for the last time, if that is an array of its shape, dtype and memory order (`line.into`). Else, if it is large, it writes into one of
+    `buffers`, which are taken in turn: when a line has been read for the last time, the next one of its kind takes its place.
     """
 
     def __init__(self, lines: list[Line], outputs: Tree, later: set[Line]):
@@ -32,30 +33,45 @@ class Phase:
         self.last = last_uses(lines, outputs, later)
         self.buffers: list[np.ndarray] = []  # models
         roots = [root(line) for line in lines_in(outputs)]
+        self._take_over()
         self._place({*roots} - {root(line) for line in later})
         mine = self.inside - {root(line) for line in self.later} - {line for line in lines if line.buffer is not None}
         self.outputs = tree_map(lambda x: Copied(x) if must_be_copied(x, mine, roots) else x, outputs)
 
+    def _take_over(self) -> None:
+        for i, line in enumerate(self.lines):
+            if not is_elementwise(line):
+                continue
+            for x in line.operands():
+                if x in self.inside and self.last[x] == i and is_new(x) and kind(x) == kind(line):
+                    line.into = x
+                    break
+
     def _place(self, returned: set[Line]) -> None:
-        """Each large line into a buffer, but for what is returned as it is. An operand that is read for the last time makes room first: NumPy copies where that would be wrong."""
+        """Each large line into a buffer, but for what is returned as it is. An operand that is read for the last time makes room first, but not for a
+        product of matrices."""
         free: dict[Any, list[int]] = {}
         for i, line in enumerate(self.lines):
             if UFUNCS.get(line.func, line.func) is not np.matmul:
                 self._release(i, line, free)
-            if is_large(line) and line not in returned:
-                kind = (line.value.shape, line.value.strides, line.value.dtype)
-                if not free.get(kind):
-                    free.setdefault(kind, []).append(len(self.buffers))
+            if line.into is not None:
+                line.buffer = line.into.buffer
+            elif is_large(line) and line not in returned and not self._ends_in(line, returned):
+                if not free.get(kind(line)):
+                    free.setdefault(kind(line), []).append(len(self.buffers))
                     self.buffers.append(line.value)
-                line.buffer = free[kind].pop()
+                line.buffer = free[kind(line)].pop()
             if UFUNCS.get(line.func, line.func) is np.matmul:
                 self._release(i, line, free)
 
     def _release(self, i: int, line: Line, free: dict[Any, list[int]]) -> None:
         for operand in {root(x) for x in line.operands()}:
-            if operand.buffer is not None and self.last.get(operand) == i and operand in self.inside:
-                value = operand.value
-                free.setdefault((value.shape, value.strides, value.dtype), []).append(operand.buffer)
+            if operand.buffer is not None and self.last.get(operand) == i and operand in self.inside and line.into is not operand:
+                free.setdefault(kind(operand), []).append(operand.buffer)
+
+    def _ends_in(self, line: Line, returned: set[Line]) -> bool:
+        """Whether what is returned is written into the line in the end."""
+        return any(x.into is line and (x in returned or self._ends_in(x, returned)) for x in self.lines)
 
 
 class Copied:
@@ -97,8 +113,25 @@ def is_large(line: Line) -> bool:
             and np.empty_like(value).strides == value.strides)
 
 
+def is_elementwise(line: Line) -> bool:
+    func = UFUNCS.get(line.func, line.func)
+    return isinstance(func, np.ufunc) and func is not np.matmul and func.nout == 1 and type(line.value) is np.ndarray and not line.kwargs
+
+
+def is_new(line: Line) -> bool:
+    """Whether a line makes an array that nobody else has."""
+    func = UFUNCS.get(line.func, line.func)
+    return isinstance(func, np.ufunc) and func.nout == 1 and type(line.value) is np.ndarray and line.value.flags.owndata
+
+
+def kind(line: Line) -> Any:
+    """What arrays must have in common to take each other's place."""
+    value = line.value
+    return (value.shape, value.strides, value.dtype) if isinstance(value, np.ndarray) else None
+
+
 def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
-    """An argument, a constant, a buffer, what the way back reads, a read-only view, one of two outputs that are the same; and numbers for 0-d arrays."""
+    """An argument, a constant, a buffer, what the way back reads, a read-only view, one of two outputs that are the same."""
     value = x.value if isinstance(x, Line) else x
     if not isinstance(value, np.ndarray):
         return False
@@ -109,7 +142,8 @@ def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------------------------- names
 
-RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "cotangents", "frame", "frame1", "frame2", "pool", "buffers", "array", "zeros", "stack", "concatenate", "ndarray", "asarray"}
+RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "fits_back", "elsewhere", "cotangents", "frame", "frame1", "frame2", "Frame", "array",
+            "zeros", "stack", "concatenate", "ndarray"}
 
 
 def name_all(program: Program, phases: list[Phase], parameters: list[str], taken: set[str]) -> None:
@@ -139,19 +173,24 @@ def name_all(program: Program, phases: list[Phase], parameters: list[str], taken
     for phase in phases:
         free: list[int] = []
         ends: dict[int, list[int]] = {}
+        taken_over = {line.into for line in phase.lines if line.into is not None and not line.name}
         for i, line in enumerate(phase.lines):
             for number in ends.pop(i - 1, ()):
                 heapq.heappush(free, number)
             if is_written_into(line, phase, i):
                 line.name = line.args[0].name
+            elif line.into is not None and not line.name and line.into.number is not None:
+                line.name, line.number = line.into.name, line.into.number
+                if phase.last[line] < len(phase.lines) and line not in taken_over:
+                    ends.setdefault(phase.last[line], []).append(line.number)
             elif line.name:
                 line.name = unique(line.name)
             else:
-                number = heapq.heappop(free) if free else next(numbers)
-                line.name = f"v{number}"
+                line.number = heapq.heappop(free) if free else next(numbers)
+                line.name = f"v{line.number}"
                 used.add(line.name)
-                if phase.last[line] < len(phase.lines) and not may_be_written_into(line):
-                    ends.setdefault(phase.last[line], []).append(number)
+                if phase.last[line] < len(phase.lines) and not may_be_written_into(line) and line not in taken_over:
+                    ends.setdefault(phase.last[line], []).append(line.number)
 
 
 def placed(tree: Tree, place: str) -> list[tuple[str, Line]]:

@@ -8,8 +8,9 @@ from types import FrameType
 from typing import Any
 
 from refnode.autodiff import transforms
+from refnode.autodiff.nodes import Node
 from refnode.autodiff.surface import undifferentiated
-from refnode.autodiff.trace import Node, Traced
+from refnode.autodiff.trace import Traced
 from refnode.errors import is_users
 
 

@@ -15,8 +15,10 @@ import numpy as np
 from refnode.autodiff.arguments import is_differentiable
 from refnode.autodiff.compiled.names import Names
 from refnode.autodiff.messages import explained, refuse
+from refnode.autodiff.nodes import Node
+from refnode.autodiff.stage import Stage
 from refnode.autodiff.surface import plain
-from refnode.autodiff.trace import Node, Stage, Traced, lifted, snapshot
+from refnode.autodiff.trace import Traced, lifted, snapshot
 from refnode.autodiff.transforms import pullback
 from refnode.errors import TraceError
 from refnode.tree import Tree, is_container, leaves, tree_map
@@ -29,11 +31,13 @@ class Line:
     that was traced called it, "" where it has no name.
     """
 
-    __slots__ = ("args", "buffer", "func", "kwargs", "name", "value")
+    __slots__ = ("args", "buffer", "func", "into", "kwargs", "name", "number", "value")
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, name: str = ""):
         self.func, self.args, self.kwargs, self.value, self.name = func, args, kwargs, value, name
+        self.into: Line | None = None  # the operand whose array it writes into
         self.buffer: int | None = None
+        self.number: int | None = None  # of its name, where that is v0, v1, ...
 
     def operands(self) -> Iterator[Line]:
         return lines_in((*self.args, *self.kwargs.values()))
