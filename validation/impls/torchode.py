@@ -11,7 +11,7 @@ from ..bench.workloads import leaves, mapped
 
 
 class Autodiff:
-    """One problem whose state is flat: in a batch of them each row would have its own step sizes. These count as constants, as elsewhere."""
+    """One problem whose state is flat: in a batch each row would have step sizes of its own. They count as constants, as elsewhere."""
 
     name = "torchode.AutoDiffAdjoint"
     version = importlib.metadata.version("torchode")
