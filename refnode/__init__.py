@@ -21,6 +21,12 @@ from refnode.errors import (
     StepSizeUnderflow,
     TraceError,
 )
+
+# Section 4, Appendix A: continuous normalizing flows
+from refnode.flows.change_of_variables import change_of_variables
+from refnode.flows.cnf import CNF
+from refnode.flows.distributions import normal, standard_normal
+from refnode.flows.traces import hutchinson, value_and_trace, with_trace
 from refnode.gradients.adjoint import adjoint, full_adjoint
 from refnode.gradients.dynamics import DynamicsReport, check_dynamics
 from refnode.gradients.events import odeint_event
@@ -34,9 +40,9 @@ from refnode.ode.solution import Solution, SolveStats, Stats
 from refnode.version import __version__
 
 __all__ = [
-    "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
+    "CNF", "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
     "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow",
-    "Stepper", "TraceError", "__version__", "adjoint", "check_dynamics", "check_grads", "compiled", "debug_nans", "differentiable", "full_adjoint",
-    "grad", "gradient_report", "hvp", "interpolate", "jacobian", "jvp", "odeint", "odeint_event", "pullback", "solve", "solve_ivp",
-    "value_and_grad",
+    "Stepper", "TraceError", "__version__", "adjoint", "change_of_variables", "check_dynamics", "check_grads", "compiled", "debug_nans",
+    "differentiable", "full_adjoint", "grad", "gradient_report", "hutchinson", "hvp", "interpolate", "jacobian", "jvp", "normal", "odeint",
+    "odeint_event", "pullback", "solve", "solve_ivp", "standard_normal", "value_and_grad", "value_and_trace", "with_trace",
 ]

@@ -72,9 +72,7 @@ def show(argv: list[str]) -> int:
     return run(argv)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor, "show": show,
-}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor, "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -64,5 +64,5 @@ def here() -> str:
 def is_users(frame: FrameType) -> bool:
     package, _, rest = frame.f_globals.get("__name__", "").partition(".")
     if package == "refnode":
-        return not rest.startswith(("autodiff", "gradients", "ode", "tree"))
+        return not rest.startswith(("autodiff", "flows", "gradients", "ode", "tree"))
     return package not in ("numpy", "scipy") and package not in sys.stdlib_module_names

@@ -19,6 +19,7 @@ MAY_IMPORT = {  # layer: what it may import, beside itself, NumPy, SciPy and the
     "refnode.ode": ["refnode.tree", "refnode.errors"],
     "refnode.gradients": ["refnode.ode", "refnode.autodiff", "refnode.tree", "refnode.errors"],
     "refnode.models": ["refnode.gradients", "refnode.ode", "refnode.autodiff", "refnode.tree", "refnode.errors"],
+    "refnode.flows": ["refnode.models", "refnode.gradients", "refnode.ode", "refnode.autodiff", "refnode.tree", "refnode.errors"],
     "refnode.experiments": ["refnode"],
     "refnode.plots": ["refnode"],
     "refnode.cli": ["refnode", "refnode_validation"],

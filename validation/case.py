@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ CAPABILITIES = {
     "grad:t": "dL/dt_i for every output time",
     "grad:second": "Hessian-vector products in (z0, theta)",
     "stats:nfe": "the number of evaluations of the dynamics, of a solve without gradients",
+    "flow:log_prob": "log p(x) of a continuous normalizing flow",
+    "flow:grad": "its gradients in x and theta",
+    "flow:grad_t": "its gradients in the two times",
 }
 MODES = ("adjoint", "direct", "none")
 CALL_BUDGET = 200_000
@@ -46,14 +50,21 @@ class Case:
     z0 (D,), ts (N,) increasing or decreasing, theta (P,), weights (N, D): the loss is L = sum_i weights[i] . z(ts[i]).
     rtol, atol: the tolerances to solve with, forward and backward. wants: the keys of the answer.
     direction (D + P,): for second derivatives only.
+    Where density is True, the question is log p(x) of a flow, at x = z0: x is where the flow is at ts[0], and `base` holds at ts[1].
     """
 
     def __init__(self, task: Task, rtol: float, wants: tuple[str, ...], record: list | None = None):
         self.z0, self.ts, self.theta, self.weights = task.z0.copy(), task.ts.copy(), task.problem.theta.copy(), task.weights.copy()
         self.direction = task.direction.copy()
         self.rtol, self.atol, self.wants = rtol, rtol / 100, tuple(wants)
+        self.density = any(key.startswith(("log p", "dlogp")) for key in wants)
         self.calls, self.record = 0, record
-        self._rhs = task.problem.rhs
+        self._rhs, self._base = task.problem.rhs, task.problem.base
+
+    def base(self, xp: Any) -> Callable[[Any], Any]:
+        """log p_base(z) of one point z (D,), in the functions of the namespace xp."""
+        assert self._base is not None
+        return functools.partial(self._base.log_prob, xp)
 
     def dynamics(self, xp: Any) -> Callable[[Any, Any, Any], Any]:
         """f(z, t, theta) in the functions of the namespace xp (numpy, autograd.numpy, torch, jax.numpy). Calls are counted."""
@@ -135,6 +146,10 @@ def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[d
         "dL/dt": case.ts.shape,
         "d2L/dz0": case.z0.shape,
         "d2L/dtheta": case.theta.shape,
+        "log p": (),
+        "dlogp/dx": case.z0.shape,
+        "dlogp/dtheta": case.theta.shape,
+        "dlogp/dt": case.ts.shape,
     }
     arrays = {}
     for key, value in returned.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from .case import CAPABILITIES, Reply, ask
 from .checks.parts import PARTS, restart_task, task_for
-from .checks.registry import GRADIENTS, Answer, Check
+from .checks.registry import FLOWS, GRADIENTS, Answer, Check
 from .probe import probe
 from .problems.catalog import problems
 from .problems.exact import Task
@@ -18,7 +18,7 @@ from .verdicts import Verdict, judge
 
 DIRECTIONS = ("forward", "reversed")
 RTOLS = (1e-4, 1e-7, 1e-10)
-KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta")
+KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta", *FLOWS)
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def spread(tolerance: Any, way: Raveler) -> Any:
             return [over(*pair) for pair in pairs]
         if model is None:
             return None
+        if is_number(part):
+            return np.full(np.size(model), part, real)
         if np.asarray(part).dtype.kind not in "fiu":
             raise TypeError("a tolerance is a real number.")
         return np.broadcast_to(np.asarray(part, real), np.shape(model)).reshape(-1)

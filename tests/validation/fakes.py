@@ -1,7 +1,8 @@
 """Adapters that behave in one way each, for the tests of the suite itself."""
 
 import numpy as np
-from refnode_validation.case import Refused, Unsupported
+from refnode_validation.case import CAPABILITIES, Refused, Unsupported
+from refnode_validation.problems import density
 from refnode_validation.problems.exact import Task
 from refnode_validation.problems.problem import Problem
 
@@ -11,7 +12,7 @@ class AlwaysExact:
 
     name = "exact"
     version = "1.0"
-    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"})
+    capabilities = frozenset(CAPABILITIES)
     mode = "direct"
     interpolates = False
 
@@ -22,6 +23,8 @@ class AlwaysExact:
         case.dynamics(np)(case.z0, float(case.ts[0]), case.theta)
         task = task_of(case, self.problems)
         arrays = {"z": task.values, **task.gradients}
+        if case.density:
+            arrays = {"log p": density.log_p(task), **density.gradients(task)}
         if "d2L/dz0" in case.wants:
             arrays.update(task.second_derivatives)
         return {**{key: arrays[key] for key in case.wants}, "stats": {"nfe": 1}}

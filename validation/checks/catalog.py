@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 
-from . import gradients, values
+from . import flows, gradients, values
 from .registry import Check
 
 
 @functools.cache
 def all_checks() -> dict[str, Check]:
     """Every check by id, in the order of the tables."""
-    return {check.id: check for check in [*values.CHECKS, *gradients.CHECKS]}
+    return {check.id: check for check in [*values.CHECKS, *gradients.CHECKS, *flows.CHECKS]}

@@ -7,6 +7,7 @@
     restart  from the computed state at an interior time to the end, values only
     second   a Hessian-vector product
     reset    thirty-one observations over a span of 3, on a problem that cannot be run backwards over the whole of it
+    flow     log p(x) of the flows among the problems, x at the end of the solution, the base at its start ("reversed": exchanged)
 
 All but main are asked at one tolerance, the middle one.
 """
@@ -21,7 +22,7 @@ from ..problems.catalog import problems
 from ..problems.exact import Task, backward, forward
 from ..problems.problem import Problem
 
-PARTS = ("main", "alone", "split", "dense", "restart", "second", "reset")
+PARTS = ("main", "alone", "split", "dense", "restart", "second", "reset", "flow")
 SECOND_ORDER_PROBLEMS = ("P01", "P10", "P14")
 
 
@@ -42,6 +43,8 @@ def task_for(problem_id: str, direction: str, part: str, seed: int) -> Task | No
         return main if problem_id in SECOND_ORDER_PROBLEMS else None
     if part == "reset":
         return _long_way_back(problem) if problem_id == "P27" and direction == "forward" else None
+    if part == "flow":
+        return Task(problem, main.values[-1], main.ts[[-1, 0]], main.weights[[-1, 0]]) if problem.log_det else None
     raise ValueError(f"no such part: {part}")
 
 

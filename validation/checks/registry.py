@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..problems import density
 from ..problems.exact import Task
 from ..verdicts import Comparison, allowed_error, kappa
 
 Level = Literal["required", "recommended", "informative"]
+FLOWS = {"log p": "flow:log_prob", "dlogp/dx": "flow:grad", "dlogp/dtheta": "flow:grad", "dlogp/dt": "flow:grad_t"}
 GRADIENTS = {"dL/dz0": "grad:z0", "dL/dtheta": "grad:theta", "dL/dt": "grad:t"}
 
 
@@ -36,6 +38,16 @@ class Answer:
     def allowed_gradient(self, expected) -> float:
         """The allowed error of gradients; an implementation that solves z backwards also gets the growth of that solve."""
         gamma = self.task.gradient_gamma * (self.task.reconstruction_gamma if self.mode == "adjoint" else 1.0)
+        return allowed_error(expected, self.rtol, self.rtol / 100, gamma, kappa(self.interpolates))
+
+    def allowed_log_p(self) -> float:
+        """The allowed error of log p(x)."""
+        gamma, largest = density.value_condition(self.task)
+        return allowed_error(largest, self.rtol, self.rtol / 100, gamma, kappa(self.interpolates))
+
+    def allowed_log_p_gradient(self, expected) -> float:
+        """The allowed error of its gradients, with the growth of the solve back where there is one."""
+        gamma = density.gradient_gamma(self.task) * (density.reconstruction_gamma(self.task) if self.mode == "adjoint" else 1.0)
         return allowed_error(expected, self.rtol, self.rtol / 100, gamma, kappa(self.interpolates))
 
 
@@ -81,7 +93,7 @@ def check(
     every_rtol: bool = False,
 ) -> Check:
     """A Check whose needs follow from its wants: the capability of each, and time:backward if it runs backward only."""
-    capability = {"z": "values", "d2L/dz0": "grad:second", "d2L/dtheta": "grad:second", **GRADIENTS}
+    capability = {"z": "values", "d2L/dz0": "grad:second", "d2L/dtheta": "grad:second", **GRADIENTS, **FLOWS}
     derived = {capability[want] for want in wants} | {"values"} | set(needs)
     if directions == ("reversed",):
         derived.add("time:backward")

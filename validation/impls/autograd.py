@@ -19,7 +19,9 @@ class Autograd:
 
     name = "autograd"
     version = importlib.metadata.version("autograd")
-    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second"})
+    capabilities = frozenset(
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "flow:log_prob", "flow:grad", "flow:grad_t"}
+    )
     mode = "adjoint"
     interpolates = True
 
@@ -34,6 +36,8 @@ class Autograd:
 
         with warnings.catch_warnings():
             warnings.simplefilter("error", ODEintWarning)  # LSODA reports failure by a warning and returns numbers all the same
+            if case.density:
+                return self._density(case, f)
             if "d2L/dz0" in case.wants:
                 return self._second(case, loss)
             if case.wants == ("z",):
@@ -63,6 +67,22 @@ class Autograd:
                 return list(gradient(*arguments))
 
         return checked
+
+    def _density(self, case, f):
+        base = case.base(np)
+
+        def with_trace(state, t, theta):
+            z = state[:-1]
+            return np.append(f(z, t, theta), -np.trace(autograd.jacobian(lambda z: f(z, t, theta))(z)))
+
+        def log_p(x, ts, theta):
+            end = odeint(with_trace, np.append(x, 0.0), ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=100_000)[-1]
+            return base(end[:-1]) - end[-1]
+
+        back, value = autograd.make_vjp(log_p, argnum=(0, 1, 2))(case.z0, case.ts, case.theta)
+        dx, dt, dtheta = back(1.0)
+        answer = {"log p": value, "dlogp/dx": dx, "dlogp/dtheta": dtheta, "dlogp/dt": dt}
+        return {key: answer[key] for key in case.wants}
 
     def _second(self, case, loss):
         D = case.z0.size

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..outcomes import Entry, read_expected
 
-KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq")
+KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq", "diffrax")
 DEFAULT = ("refnode", "scipy", "autograd")
 
 

@@ -10,13 +10,15 @@ import refnode as rn
 
 from ..bench.workloads import leaves
 
+FLOW = ("flow:log_prob", "flow:grad", "flow:grad_t")
+
 
 class Adjoint:
     """Gradients by the adjoint method."""
 
     name = "refnode"
     version = rn.__version__
-    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe"})
+    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe", *FLOW})
     mode = "adjoint"
     interpolates = True
     gradient = "adjoint"
@@ -24,6 +26,8 @@ class Adjoint:
 
     def run(self, case):
         f = case.dynamics(np)
+        if case.density:
+            return self._density(case, f)
         stats = rn.Stats()
 
         def solve(z0, ts, theta, **more):
@@ -37,6 +41,18 @@ class Adjoint:
         z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
         dz0, dt, dtheta = back(case.weights)
         answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
+        return {key: answer[key] for key in case.wants}
+
+    def _density(self, case, f):
+        base = case.base(np)
+
+        def log_p(x, ts, theta):
+            z, change = rn.change_of_variables(x, 0.0, f, ts[0], ts[1], theta, rtol=case.rtol, atol=case.atol, gradient=self.gradient)
+            return base(z) - change
+
+        value, back = rn.pullback(log_p, case.z0, case.ts, case.theta)
+        dx, dt, dtheta = back(1.0)
+        answer = {"log p": value, "dlogp/dx": dx, "dlogp/dtheta": dtheta, "dlogp/dt": dt}
         return {key: answer[key] for key in case.wants}
 
     def _second(self, case, solve):

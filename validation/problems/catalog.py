@@ -1,4 +1,4 @@
-"""The catalog: the numbers of problems.json tied to the formulas of scalar.py, forced.py and planar.py."""
+"""The catalog: the numbers of problems.json tied to the formulas of scalar.py, forced.py, planar.py and densities.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import forced, planar, scalar
-from .problem import Problem
+from . import densities, forced, planar, scalar
+from .problem import Gaussian, Problem
 
 
 @functools.cache
@@ -41,13 +41,20 @@ FORMULAS = {
     "P12": (NON_AUTONOMOUS, forced.p12_rhs, forced.p12),
     "P13": (AUTONOMOUS, scalar.p13_rhs, scalar.p13),
     "P14": (AUTONOMOUS, scalar.p14_rhs, scalar.p14),
+    "P18a": (AUTONOMOUS, densities.p18a_rhs, densities.p18a, densities.p18a_log_det),
+    "P18b": (NON_AUTONOMOUS, densities.p18b_rhs, densities.p18b, densities.p18b_log_det),
+    "P18c": (AUTONOMOUS, densities.p18c_rhs, densities.p18c, densities.p18c_log_det),
+    "P19": (AUTONOMOUS, densities.p19_rhs, densities.p19, densities.p19_log_det),
+    "P20": (NON_AUTONOMOUS, densities.p20_rhs, densities.p20, densities.p20_log_det),
+    "P21": (AUTONOMOUS, densities.p21_rhs, densities.p21, densities.p21_log_det),
     "P27": (NON_AUTONOMOUS, forced.p27_rhs, forced.p27),
-    "P28": (AUTONOMOUS, planar.p28_rhs, planar.p28),
+    "P28": (AUTONOMOUS, planar.p28_rhs, planar.p28, densities.p28_log_det),
     "P30": (NON_AUTONOMOUS, forced.p30_rhs, forced.p30),
 }
 
 
-def _problem(entry: dict, autonomous: bool, rhs, exact) -> Problem:
+def _problem(entry: dict, autonomous: bool, rhs, exact, log_det=None) -> Problem:
+    base = entry.get("base", {"mean": [0.0] * len(entry["z0"]), "covariance": np.eye(len(entry["z0"]))})
     return Problem(
         id=entry["id"],
         title=entry["title"],
@@ -60,4 +67,6 @@ def _problem(entry: dict, autonomous: bool, rhs, exact) -> Problem:
         autonomous=autonomous,
         rhs=rhs,
         exact=exact,
+        log_det=log_det,
+        base=Gaussian(np.array(base["mean"], float), np.array(base["covariance"], float)) if log_det else None,
     )

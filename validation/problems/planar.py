@@ -17,7 +17,7 @@ def p03(z0, t0, t1, theta):
     """z1 = e^{A delta} z0; the derivative in direction E is L_exp(delta A, delta E) z0 (Frechet derivative of the exponential)."""
     A, delta = np.reshape(theta, (2, 2)), t1 - t0
     z1 = expm(delta * A) @ z0
-    dtheta = np.stack([_frechet(delta * A, delta * E) @ z0 for E in np.eye(4).reshape(4, 2, 2)], axis=1)
+    dtheta = np.stack([frechet(delta * A, delta * E) @ z0 for E in np.eye(4).reshape(4, 2, 2)], axis=1)
     return Flow(z1, dz0=expm(delta * A), dtheta=dtheta, dt0=-A @ z1, dt1=A @ z1)
 
 
@@ -31,7 +31,7 @@ def p04(z0, t0, t1, theta):
     A, b, delta = np.reshape(theta[:4], (2, 2)), theta[4:], t1 - t0
     state = np.append(z0, 1.0)
     z1 = (expm(delta * _with_offset(theta)) @ state)[:2]
-    dtheta = np.stack([(_frechet(delta * _with_offset(theta), delta * _with_offset(e)) @ state)[:2] for e in np.eye(6)], axis=1)
+    dtheta = np.stack([(frechet(delta * _with_offset(theta), delta * _with_offset(e)) @ state)[:2] for e in np.eye(6)], axis=1)
     return Flow(z1, dz0=expm(delta * A), dtheta=dtheta, dt0=-(A @ z1 + b), dt1=A @ z1 + b)
 
 
@@ -96,7 +96,7 @@ def p28(z0, t0, t1, theta):
     return Flow(z1, dz0=dz0, dtheta=np.stack([dmu, delta * turned], axis=1), dt0=-f1, dt1=f1)
 
 
-def _frechet(A, E):
+def frechet(A, E):
     """L_exp(A, E) = d/ds expm(A + s E) at s = 0: the upper right block of expm([[A, E], [0, A]])."""
     n = len(A)
     return expm(np.block([[A, E], [np.zeros_like(A), A]]))[:n, n:]

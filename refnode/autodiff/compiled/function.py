@@ -36,11 +36,12 @@ def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> 
     beside f and the engine when it is made, and must give their bits.
 
     example: arguments to trace with at once, so that .source and .vjp_source exist before the first call.
-    .source, .vjp_source: the last sources as text; tracebacks show their lines. .consts: the constants that they captured, by name: what f reads
-    besides its arguments is taken as it is when f is traced, and is not looked at again.
+    .source, .vjp_source: the last sources as text; tracebacks show their lines. .consts: the constants that they captured, by name (c0, ... in the
+    first, d0, ... in the second): what f reads besides its arguments is taken as it is when f is traced, and is not looked at again.
     Each source keeps up to 64 MiB of buffers for its next calls, and the last tuple of parameters that it saw.
-    Raises TraceError, with the remedy, for what has no place in a program: branches on values, shapes that depend on values, randomness, and values
-    that are being differentiated but are not among the arguments. Exceptions of f itself surface unchanged.
+    Raises TraceError, with the remedy, for what has no place in a program: branches on values (the inputs of `interpolate` look up their piece by
+    value), shapes that depend on values, randomness, and values that are being differentiated but are not among the arguments. TypeError for complex
+    arguments. Exceptions of f itself surface unchanged.
     """
     return Compiled(f, example)
 
@@ -48,11 +49,12 @@ def compiled(f: Callable[..., Any], example: tuple[Tree, ...] | None = None) -> 
 class Compiled:
     """What `compiled` returns: a function with its own pullback."""
 
-    def __init__(self, f: Callable[..., Any], example: tuple[Tree, ...] | None = None):
+    def __init__(self, f: Callable[..., Any], example: tuple[Tree, ...] | None = None, of: Callable[..., Any] | None = None):
+        """of: whose pullback f is, if it is one."""
         if not callable(f):
             raise TypeError(f"compiled takes a function, not a {type(f).__name__}.")
         functools.update_wrapper(self, f, updated=())
-        self.f = f
+        self.f, self.of = f, of
         self._sources: tuple[Source, ...] = ()
         self._pullbacks: tuple[Source, ...] = ()
         self._traced = differentiable(self.__call__, self.pullback)
@@ -92,7 +94,7 @@ class Compiled:
         def vjp(*args_g: Any) -> Any:
             return pullback(self.f, *args_g[:-1])[1](args_g[-1])
         vjp.__name__ = f"{self._name()}_vjp"
-        return Compiled(vjp)
+        return Compiled(vjp, of=self.f)
 
     @property
     def source(self) -> str:
@@ -121,7 +123,7 @@ class Compiled:
     def _source(self, args: tuple[Tree, ...]) -> tuple[Tree, Source]:
         expected = self.f(*args)  # exceptions of f itself come first
         names = Names()
-        source = Source(self._name(), parameters(self.f, len(args)), on_scalars(merged(trace(self.f, args, names))))
+        source = Source(self._name(), self._parameters(args), on_scalars(merged(trace(self.f, args, names))))
         if not same_bits(source.run(*args), expected):
             raise TraceError(OTHER_BITS.format(self._name()))
         return expected, source
@@ -140,13 +142,16 @@ class Compiled:
                     return g, None
             return g, self.vjp(*args, g)
 
-        source = Source(self._name(), parameters(self.f, len(args)), program, elsewhere)
+        source = Source(self._name(), self._parameters(args), program, elsewhere)
         rng = np.random.default_rng(0)
         g = tree_map(lambda leaf: rng.standard_normal(np.shape(leaf)).astype(getattr(leaf, "dtype", np.float64)), value)
         found, found_back = source.run(*args)
         if not same_bits((found, found_back(g)), (value, back(g))):
             raise TraceError(OTHER_BITS.format(f"the pullback of {self._name()}"))
         return source
+
+    def _parameters(self, args: tuple[Tree, ...]) -> list[str]:
+        return parameters(self.f, len(args)) if self.of is None else [*parameters(self.of, len(args) - 1), "cotangent"]
 
     def _name(self) -> str:
         name = getattr(self.f, "__name__", "")
@@ -160,14 +165,21 @@ def parameters(f: Callable[..., Any], number: int) -> list[str]:
         names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds]
     except (TypeError, ValueError):
         names = []
-    return [*names, *(f"x{i}" for i in range(len(names), number))][:number]
+    return [*names, *(f"arg{i}" for i in range(len(names), number))][:number]
 
 
 def same_bits(x: Tree, y: Tree) -> bool:
-    """Equal trees of equal numbers, NaN being equal to NaN."""
+    """Equal trees of equal numbers, 0.0 not being equal to -0.0, but NaN to NaN."""
     xs, ys = leaves(x), leaves(y)
     if len(xs) != len(ys) or repr(tree_map(lambda _: 0, x)) != repr(tree_map(lambda _: 0, y)):
         return False
-    pairs = [(np.asarray(plain(a)), np.asarray(plain(b))) for a, b in zip(xs, ys, strict=True)]
-    return all(a.shape == b.shape and a.dtype == b.dtype and (a.tobytes() == b.tobytes() or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-               for a, b in pairs)
+    return all(map(_same_numbers, map(plain, xs), map(plain, ys)))
+
+
+def _same_numbers(x: Any, y: Any) -> bool:
+    a, b = np.asarray(x), np.asarray(y)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    return a.dtype.kind == "f" and bool(np.all(np.where(np.isnan(a), np.isnan(b), (a == b) & (np.signbit(a) == np.signbit(b)))))

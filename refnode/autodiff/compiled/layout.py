@@ -7,11 +7,12 @@ import heapq
 import itertools
 import keyword
 import operator
+import re
 from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.program import Line, Program, lines_in, needed, root
+from refnode.autodiff.compiled.program import Line, Program, is_pure, lines_in, needed, root
 from refnode.autodiff.formulas.primitives import assign, is_basic, pile, scatter
 from refnode.tree import Tree, tree_map
 
@@ -35,7 +36,7 @@ class Phase:
         roots = [root(line) for line in lines_in(outputs)]
         self._take_over()
         self._place({*roots} - {root(line) for line in later})
-        mine = self.inside - {root(line) for line in self.later} - {line for line in lines if line.buffer is not None}
+        mine = self.inside - {root(line) for line in self.later} - {line for line in lines if line.buffer is not None or is_foreign(line)}
         self.outputs = tree_map(lambda x: Copied(x) if must_be_copied(x, mine, roots) else x, outputs)
 
     def _take_over(self) -> None:
@@ -124,6 +125,12 @@ def is_new(line: Line) -> bool:
     return isinstance(func, np.ufunc) and func.nout == 1 and type(line.value) is np.ndarray and line.value.flags.owndata
 
 
+def is_foreign(line: Line) -> bool:
+    """Whether an array comes from a function that is not NumPy's, and may be anybody's."""
+    holder = line.args[0].value if line.func is operator.getitem and isinstance(line.args[0], Line) else None
+    return not is_pure(line.func) or isinstance(holder, (tuple, list, dict))
+
+
 def kind(line: Line) -> Any:
     """What arrays must have in common to take each other's place."""
     value = line.value
@@ -131,7 +138,7 @@ def kind(line: Line) -> Any:
 
 
 def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
-    """An argument, a constant, a buffer, what the way back reads, a read-only view, one of two outputs that are the same."""
+    """An argument, a constant, a buffer, what the way back reads or a called function returned, a read-only view, one of two outputs of one array."""
     value = x.value if isinstance(x, Line) else x
     if not isinstance(value, np.ndarray):
         return False
@@ -142,8 +149,9 @@ def must_be_copied(x: Any, mine: set[Line], roots: list[Line]) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------------------------- names
 
-RESERVED = {*keyword.kwlist, *dir(builtins), "g", "back", "fits_back", "elsewhere", "cotangents", "frame", "frame1", "frame2", "Frame", "array",
-            "zeros", "stack", "concatenate", "ndarray"}
+LOCALS = {"g", "back", "cotangents", "frame", "frame1", "frame2"}
+RESERVED = {*keyword.kwlist, *dir(builtins), *LOCALS}
+GENERATED = re.compile(r"[cdvx]\d+|zero|buffer\w*|pool\d*|new\d*|seen_\w*|fits_back|elsewhere|Frame|array|ndarray")
 
 
 def name_all(program: Program, phases: list[Phase], parameters: list[str], taken: set[str]) -> None:
@@ -154,6 +162,7 @@ def name_all(program: Program, phases: list[Phase], parameters: list[str], taken
     used = RESERVED | taken | set(parameters)
 
     def unique(name: str) -> str:
+        name = own(name)
         name = name if name not in used else next(candidate for i in itertools.count(1) if (candidate := f"{name}_{i}") not in used)
         used.add(name)
         return name
@@ -169,7 +178,7 @@ def name_all(program: Program, phases: list[Phase], parameters: list[str], taken
     if len(phases) > 1:
         for arg, cotangent in zip(program.inputs[0], program.outputs[1], strict=True):
             name_cotangents(arg, cotangent)
-    numbers = itertools.count()
+    numbers = (number for number in itertools.count() if f"v{number}" not in used)
     for phase in phases:
         free: list[int] = []
         ends: dict[int, list[int]] = {}
@@ -191,6 +200,11 @@ def name_all(program: Program, phases: list[Phase], parameters: list[str], taken
                 used.add(line.name)
                 if phase.last[line] < len(phase.lines) and not may_be_written_into(line) and line not in taken_over:
                     ends.setdefault(phase.last[line], []).append(line.number)
+
+
+def own(name: str) -> str:
+    """The name of a user's variable, unless it is one of those that are given here."""
+    return f"{name}_" if GENERATED.fullmatch(name) else name
 
 
 def placed(tree: Tree, place: str) -> list[tuple[str, Line]]:

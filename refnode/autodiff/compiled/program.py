@@ -157,7 +157,7 @@ def merged(program: Program) -> Program:
     for line in program.lines:
         line.args, line.kwargs = tuple(map(replaced, line.args)), {key: replaced(x) for key, x in line.kwargs.items()}
         if is_pure(line.func):
-            key = (line.func, _key(line.args), _key(line.kwargs))
+            key = (line.func, key_of(line.args), key_of(line.kwargs))
             same = first.setdefault(key, line)
             if same is not line:
                 instead[line] = same
@@ -174,16 +174,16 @@ def is_pure(func: Any) -> bool:
 OPERATORS = {getattr(operator, name) for name in dir(operator) if not name.startswith("__")} - {operator.call}
 
 
-def _key(x: Any) -> Any:
+def key_of(x: Any) -> Any:
     """Equal for equal operands; numbers of different types or signs of zero are different."""
     if isinstance(x, Line):
         return id(x)
     if isinstance(x, (tuple, list)):
-        return (type(x), *map(_key, x))
+        return (type(x), *map(key_of, x))
     if isinstance(x, dict):
-        return (dict, *((key, _key(child)) for key, child in x.items()))
+        return (dict, *((key, key_of(child)) for key, child in x.items()))
     if isinstance(x, slice):
-        return (slice, _key(x.start), _key(x.stop), _key(x.step))
+        return (slice, key_of(x.start), key_of(x.stop), key_of(x.step))
     if isinstance(x, np.ndarray) and x.dtype != object:
         return (np.ndarray, x.dtype, x.shape, x.strides, x.tobytes())
     if isinstance(x, (int, float, str, np.generic, type(None))):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refnode.autodiff.compiled.guard import guarded, indented, unpacked
-from refnode.autodiff.compiled.layout import UFUNCS, Phase, is_written_into, name_all, phases
+from refnode.autodiff.compiled.layout import UFUNCS, Phase, is_written_into, name_all, own, phases
 from refnode.autodiff.compiled.program import Line, Program
 from refnode.autodiff.compiled.text import Text
 from refnode.autodiff.formulas.primitives import assign, cast, gather, is_basic, join, pile, scatter
@@ -36,9 +36,10 @@ class Source:
     def __init__(self, name: str, parameters: list[str], program: Program, elsewhere: Callable[..., Any] | None = None):
         """elsewhere(g, args) -> (g, None) or (g, cotangents): what the way back does with a g that is not like the one it was made for: g, brought to
         that form, or, where it cannot be, the cotangents. None: there is no way back."""
-        self.names = Text(parameters)
+        parameters = [own(name) for name in parameters]
+        self.names = Text(parameters, "c" if elsewhere is None else "d")
         self.consts = self.names.consts
-        functions = [self.names.bound(line.func) for line in program.lines if line.func not in SYMBOLS]
+        functions = map(self.names.bound, [np.zeros, np.stack, np.concatenate, *(line.func for line in program.lines if line.func not in SYMBOLS)])
         self.phases = phases(program, elsewhere is not None)
         name_all(program, self.phases, parameters, {*functions, *parameters})
         arguments = program.inputs[0]
@@ -71,8 +72,7 @@ class Source:
             following = phase.lines[i + 1] if i + 1 < len(phase.lines) else None
             if line.func is scatter and is_basic(line.args[1]):
                 shape, dtype = self.names.of(line.args[2], inside), line.value.dtype
-                self.names.globals["zeros"] = np.zeros
-                yield f"{line.name} = zeros({shape}{'' if dtype == np.float64 else ', ' + self.names.of(dtype, inside)})"
+                yield f"{line.name} = {self.names.bound(np.zeros)}({shape}{'' if dtype == np.float64 else ', ' + self.names.of(dtype, inside)})"
                 yield f"{line.name}[{self.names.index(line.args[1], inside)}] = {self.names.of(line.args[0], inside)}"
             elif line.func is assign:
                 x, value, index = line.args
@@ -188,8 +188,8 @@ class Frame:
         except IndexError:
             self.arrays = new()
 
-    def __del__(self) -> None:
-        if (len(self.pool) + 1) * sum(array.nbytes for array in self.arrays) <= KEPT:
+    def __del__(self, kept: int = KEPT) -> None:  # bound here: at the end of the process the module's names are gone
+        if (len(self.pool) + 1) * sum(array.nbytes for array in self.arrays) <= kept:
             self.pool.append(self.arrays)
 
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.layout import Copied
-from refnode.autodiff.compiled.program import Line
+from refnode.autodiff.compiled.layout import RESERVED, Copied
+from refnode.autodiff.compiled.program import Line, key_of
 from refnode.tree import CONTAINERS
 
 
 class Text:
     """globals: what the names in the text stand for. consts: those of them that are numbers, captured by the function that was traced."""
 
-    def __init__(self, parameters: list[str]):
+    def __init__(self, parameters: list[str], letter: str):
+        """letter: constants are called c0, c1, ..."""
+        self.letter = letter
         self.globals: dict[str, Any] = {"ndarray": np.ndarray, "array": np.array}
         self.consts: dict[str, Any] = {}
         self.parameters = {*parameters}
@@ -61,15 +63,19 @@ class Text:
 
     def bound_as(self, name: str, x: Any) -> str:
         for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))):
-            if candidate not in self.parameters and self.globals.setdefault(candidate, x) == x:  # (np.add.reduce is a new object each time)
+            if candidate in self.parameters or candidate in RESERVED:
+                continue
+            if self.globals.setdefault(candidate, x) == x:  # np.add.reduce is a new object each time
                 return candidate
         raise AssertionError
 
     def const(self, x: Any) -> str:
+        if type(x) is np.float64 and x == 0 and not np.signbit(x):
+            return self.bound_as("zero", x)
         for name, known in self.consts.items():
-            if known is x:
+            if key_of(known) == key_of(x):
                 return name
-        name = f"c{len(self.consts)}"
+        name = f"{self.letter}{len(self.consts)}"
         self.consts[name] = self.globals[name] = x
         return name
 
