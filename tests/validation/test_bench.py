@@ -384,7 +384,7 @@ def test_bars():
     rows = [row_of("refnode discrete compiled", 2.0), row_of("by hand: discrete", 1.9), row_of("by hand: discrete batched", 1.0),
             row_of("torchdiffeq adjoint", 30.0), row_of("torchdiffeq backprop", 11.0)]
     found = {(one.bar.upper, one.bar.lower, one.bar.what): one for one in bars.findings(rows)}
-    hand = found[(bars.DISCRETE,), bars.HAND_DISCRETE, "gradient"]
+    hand = found[(bars.DISCRETE,), bars.HAND, "gradient"]
     assert (hand.ratio, hand.verdict) == (2.0, "missed")
     adjoint = found[bars.TORCH_ADJOINT, (bars.DISCRETE,), "gradient"]
     assert (adjoint.ratio, adjoint.by_hand, adjoint.verdict) == (15.0, 30.0, "missed")
