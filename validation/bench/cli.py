@@ -40,7 +40,7 @@ def _run(work: list[Workload], chosen: list[Implementation], rounds: int, option
 
         from . import report
         from .bars import findings
-        from .measure import Row, load_average, measure
+        from .measure import Row, load_average, measure, warm_disk
 
         if options.plot:
             from .plot import plot
@@ -52,7 +52,9 @@ def _run(work: list[Workload], chosen: list[Implementation], rounds: int, option
     loads = [load_average()]
     report.print_heading(console, chosen, rounds, loads[0])
     rows: list[Row] = []
-    with _progress(console, len(work) * len(chosen) * (1 + rounds)) as tick:
+    families = {one.family for one in chosen}
+    with _progress(console, len(families) + len(work) * len(chosen) * (1 + rounds)) as tick:
+        warm_disk(chosen, tick)
         for workload in work:
             found = measure(workload, chosen, rounds, tick)
             report.print_workload(console, workload, found)

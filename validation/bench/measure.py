@@ -27,6 +27,9 @@ Tick = Callable[[str], None]
 class Row:
     """What was found out about one implementation on one workload. Times in seconds, memory in MiB; None: not measured.
 
+    rounds: by the clock. processor_rounds: what the processor worked meanwhile, in all threads. With one thread on an idle machine they are
+    the same; on a busy one the latter still mean something, and they are what is compared.
+
     state: ok, wrong, failed, missing (a package) or unsupported; note says why, or what else one should know.
     """
 
@@ -35,7 +38,7 @@ class Row:
     state: str = OK
     note: str = ""
     rounds: list[float] = field(default_factory=list)
-    threads: list[float] = field(default_factory=list)
+    processor_rounds: list[float] = field(default_factory=list)
     first: float | None = None
     import_time: float | None = None
     start: float | None = None  # from the start of the process to the first gradient
@@ -50,6 +53,14 @@ class Row:
     @property
     def median(self) -> float | None:
         return statistics.median(self.rounds) if self.rounds else None
+
+    @property
+    def processor(self) -> float | None:
+        return statistics.median(self.processor_rounds) if self.processor_rounds else None
+
+    @property
+    def threads(self) -> float | None:
+        return sum(self.processor_rounds) / sum(self.rounds) if self.rounds else None
 
     @property
     def quartiles(self) -> tuple[float, float] | None:
@@ -82,6 +93,19 @@ def measure(workload: Workload, chosen: Sequence[Implementation], rounds: int, t
         _annotate(row, rounds)
     judge(rows)
     return rows
+
+
+def warm_disk(chosen: Sequence[Implementation], tick: Tick) -> None:
+    """Import each library once, so that the first workload finds its files in memory, too."""
+    for one in {one.family: one for one in chosen}.values():
+        tick(f"import: {one.family}")
+        worker = Worker(one.place)
+        try:
+            worker.ask({"do": "import"}, START_LIMIT)
+        except Failed:
+            pass  # its rows will say so
+        finally:
+            worker.close()
 
 
 def judge(rows: Sequence[Row]) -> None:
@@ -120,7 +144,7 @@ def _round(row: Row, worker: Worker, times: int) -> None:
     reply = _asked(row, worker, {"do": "run", "times": times}, CALL_LIMIT)
     if row.state == OK:
         row.rounds.append(reply["seconds"])
-        row.threads.append(reply["threads"])
+        row.processor_rounds.append(reply["cpu_seconds"])
 
 
 def _asked(row: Row, worker: Worker, request: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -145,8 +169,8 @@ def _annotate(row: Row, rounds: int) -> None:
         return
     if len(row.rounds) < rounds:
         row.note = f"cut off after {len(row.rounds)} of {rounds} rounds"
-    if row.threads and statistics.median(row.threads) > 1.2:
-        row.note = f"used {statistics.median(row.threads):.1f} threads"
+    if row.threads is not None and row.threads > 1.2:
+        row.note = f"used {row.threads:.1f} threads"
 
 
 def load_average() -> float | None:

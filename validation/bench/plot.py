@@ -53,7 +53,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         for ax, name in zip(axes.flat, names, strict=False):
             _panel(ax, workloads()[name].title, [row for row in rows if row.workload == name])
         for ax in axes.flat[max(0, len(names) - columns):len(names)]:
-            ax.set_xlabel("time of one gradient in ms")
+            ax.set_xlabel("processor time of one gradient in ms")
         for ax in axes[:, 0]:
             ax.set_ylabel("relative error of the gradient")
         for ax in axes.flat[len(names):]:
@@ -72,13 +72,13 @@ def _panel(ax: Any, title: str, rows: Sequence[Row]) -> None:
         colour, marker = FAMILIES[row.implementation.family]
         size = 11 if marker == "*" else 7
         ax.plot(
-            1e3 * (row.median or 0.0), row.error, marker, color=colour, markersize=size, markeredgewidth=1.4, linestyle="none",
+            1e3 * (row.processor or 0.0), row.error, marker, color=colour, markersize=size, markeredgewidth=1.4, linestyle="none",
             markerfacecolor=colour if row.implementation.method == "steps" else "white", alpha=0.35 if _is_plain(row) else 1.0,
             zorder=3 if row.implementation.family == "refnode" else 2,
         )
     ax.margins(0.08)
     low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,), numticks=12))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=12))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_locator(LogLocator(numticks=12))

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,16 @@ def print_workload(console: Console, workload: Workload, rows: Sequence[Row]) ->
     """A table of what was measured, sorted by time; below it what there is to be said about single rows."""
     table = _table(f"{workload.name}: {workload.title}")
     table.add_column("", no_wrap=True)
-    times = ("median\nms", "quartiles\nms", "fastest\nrefnode = 1", "first call\nms", "start to\nfirst, ms", "import\nms")
+    times = ("median\nms", "quartiles\nms", "processor\nms", "fastest\nrefnode = 1", "first call\nms", "start to\nfirst, ms", "import\nms")
     for name in (*times, "memory\nMiB", "error"):
         table.add_column(name, justify="right", no_wrap=True, vertical="bottom")
-    ours = [row.median for row in rows if row.counts and row.implementation.family == "refnode" and row.median is not None]
+    ours = [row.processor for row in rows if row.counts and row.implementation.family == "refnode" and row.processor is not None]
     for row in sorted(rows, key=_place):
         if row.first is None:
             continue
         low_high = "" if row.quartiles is None else " - ".join(map(_ms, row.quartiles))
-        ratio = _number(row.median / min(ours)) if ours and row.counts and row.median is not None else ""
-        numbers = (_ms(row.median), low_high, ratio, _ms(row.first), _ms(row.start), _ms(row.import_time))
+        ratio = _number(row.processor / min(ours)) if ours and row.counts and row.processor is not None else ""
+        numbers = (_ms(row.median), low_high, _ms(row.processor), ratio, _ms(row.first), _ms(row.start), _ms(row.import_time))
         memory, error = ("" if x is None else f"{x:{form}}" for x, form in ((row.peak_mb, ".0f"), (row.error, ".1e")))
         style = "red" if row.state == BAD else "dim" if not row.counts else "bold" if row.implementation.family == "refnode" else ""
         table.add_row(escape(row.implementation.name), *numbers, memory, error, style=style)
@@ -44,11 +45,14 @@ def print_workload(console: Console, workload: Workload, rows: Sequence[Row]) ->
     for row in rows:
         if row.note:
             console.print(f"[dim]{escape(row.implementation.name)}: {escape(row.note)}[/dim]", highlight=False)
+    share = [row.threads for row in rows if row.threads is not None]
+    if share and statistics.mean(share) < 0.9:
+        console.print(f"[yellow]The machine was busy: the processes had {statistics.mean(share):.0%} of a core.[/yellow]", highlight=False)
 
 
 def bar_table(found: Sequence[Finding]) -> Table:
     """The bars, in the order of bars.py."""
-    table = _table("What refnode has set itself: ratios of medians, of first calls, of times from the start of a process")
+    table = _table("What refnode has set itself: ratios of the processor time of a gradient, and of the times of first ones")
     table.add_column("workload", no_wrap=True)
     table.add_column("of", overflow="fold")
     table.add_column("over", overflow="fold")
@@ -59,7 +63,7 @@ def bar_table(found: Sequence[Finding]) -> Table:
     for one in found:
         bar = one.bar
         upper, lower = (" | ".join(names) for names in (bar.upper, bar.lower))
-        upper = upper if bar.what == "median" else f"{upper} ({bar.what})"
+        upper = upper if bar.what == "gradient" else f"{upper} ({bar.what})"
         wanted = "" if bar.value is None else f"{bar.sense} {bar.value:g}"
         style = STYLES.get(one.verdict, "")
         verdict = f"[{style}]{one.verdict}[/{style}]" if style else one.verdict
@@ -73,8 +77,8 @@ def print_heading(console: Console, chosen: Sequence[Implementation], rounds: in
     busy = "unknown" if load is None else f"{load:.2f}"
     console.print(f"{about}\nOne thread each, {rounds} rounds; load average {busy}", highlight=False)
     console.print(
-        "[dim]first call: with tracing and compilation. start: of the process. error: the largest |g - reference| / |reference| over "
-        "dL/dz0 and the parameters.[/dim]",
+        "[dim]processor: time in all threads, which is what is compared. first call: with tracing and compilation. start: of the process. "
+        "error: the largest |g - reference| / |reference| over dL/dz0 and the parameters.[/dim]",
         highlight=False,
     )
 
@@ -104,12 +108,13 @@ def as_json(rows: Sequence[Row], found: Sequence[Finding], **about: Any) -> dict
                 "seconds": row.median,
                 "quartiles": row.quartiles,
                 "rounds": row.rounds,
+                "processor_seconds": row.processor,
+                "processor_rounds": row.processor_rounds,
                 "first_seconds": row.first,
                 "start_seconds": row.start,
                 "import_seconds": row.import_time,
                 "peak_mb": row.peak_mb,
                 "error": row.error if row.error is None or math.isfinite(row.error) else None,
-                "threads": row.threads,
             }
             for row in rows
         ],
@@ -136,7 +141,7 @@ def write_json(path: Path, report: dict[str, Any]) -> None:
 
 
 def _place(row: Row) -> tuple[bool, float]:
-    return not row.counts, row.median or math.inf
+    return not row.counts, row.processor or math.inf
 
 
 def _ms(seconds: float | None) -> str:

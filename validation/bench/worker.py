@@ -2,7 +2,8 @@
 
 Requests and replies are lines of JSON, on stdin and stdout:
 
-    {"do": "begin", "workload": NAME}   import the adapter, make its bench(workload) and call it once
+    {"do": "import"}                    import the adapter, and nothing else
+    {"do": "begin", "workload": NAME}   the same, make its bench(workload) and call it once
     {"do": "run", "times": N}           call it N times
     {"do": "end"}
 
@@ -46,7 +47,14 @@ class Session:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to one request; whatever the implementation raises is one, too."""
         try:
-            reply = self.begin(request["workload"]) if request["do"] == "begin" else self.run(request["times"])
+            match request["do"]:
+                case "import":
+                    loaded(self.place)
+                    reply = {}
+                case "begin":
+                    reply = self.begin(request["workload"])
+                case _:
+                    reply = self.run(request["times"])
         except Exception as error:
             message = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else str(error).strip() or "no message"
             return {"ok": False, "kind": type(error).__name__, "message": message.splitlines()[0][:300]}
@@ -75,12 +83,12 @@ class Session:
         }
 
     def run(self, times: int) -> dict[str, Any]:
-        """The mean time of a call, and how many processor seconds went into each second."""
+        """The mean time of a call, by the clock and of the processor (all threads)."""
         cpu, start = time.process_time(), time.perf_counter()
         for _ in range(times):
             self.function()
         seconds = time.perf_counter() - start
-        return {"seconds": seconds / times, "threads": (time.process_time() - cpu) / seconds}
+        return {"seconds": seconds / times, "cpu_seconds": (time.process_time() - cpu) / times}
 
 
 def loaded(place: str) -> Any:
