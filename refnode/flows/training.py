@@ -1,7 +1,7 @@
 """Training of flows: losses as functions of (theta, rng), steps of an optimiser, and checkpoints that go on to the same bits.
 
     loss = maximum_likelihood(flow, rows(x, 256))
-    for state in tqdm(train(loss, start(theta, seed=0), 1000, learning_rate=1e-3), total=1000): ...
+    state = last(tqdm(train(loss, start(theta, seed=0), 1000, learning_rate=1e-3), total=1000))
 
 A state holds all that the next step depends on. `saved_training` is `train` with a file: interrupted and called again, it goes on where it was.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ class State(NamedTuple):
 
     theta: Tree
     optimiser: Any
-    rng: dict[str, Any]
+    rng: Any
     losses: np.ndarray
 
 
@@ -109,7 +109,14 @@ def train(loss: Loss, state: State, steps: int, *, learning_rate: Rate = 1e-3, s
         yield state
 
 
-def generator_at(state: dict[str, Any]) -> np.random.Generator:
+def last(states: Iterable[State]) -> State:
+    """The last of the states: trains to the end."""
+    for state in states:  # noqa: B007  (the last one is what is wanted)
+        pass
+    return state
+
+
+def generator_at(state: Any) -> np.random.Generator:
     rng = np.random.Generator(np.random.PCG64(0))
     rng.bit_generator.state = state
     return rng
@@ -127,10 +134,10 @@ def saved_training(path: str | os.PathLike[str], loss: Loss, state: State, steps
     if len(state.losses) >= steps:
         yield state
         return
-    for state in train(loss, state, steps, **keywords):
-        if len(state.losses) % every == 0 or len(state.losses) == steps:
-            save(path, state)
-        yield state
+    for after in train(loss, state, steps, **keywords):
+        if len(after.losses) % every == 0 or len(after.losses) == steps:
+            save(path, after)
+        yield after
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:
@@ -149,7 +156,7 @@ def load(path: str | os.PathLike[str], like: State) -> State:
         losses, rng = file["losses"], json.loads(str(file["rng"]))
     expected = leaves((like.theta, like.optimiser))
     if [np.shape(leaf) for leaf in expected] != [leaf.shape for leaf in found]:
-        raise ValueError(f"{os.fspath(path)} holds a state of other parameters or of another optimiser; remove it, or give the flow that it belongs to.")
+        raise ValueError(f"{os.fspath(path)} holds a state of other parameters or of another optimiser; remove it, or give what it belongs to.")
     back = (leaf if isinstance(old, np.ndarray) else type(old)(leaf[()]) for old, leaf in zip(expected, found, strict=True))
     theta, optimiser = rebuild((like.theta, like.optimiser), back)
     return State(theta, optimiser, rng, losses)

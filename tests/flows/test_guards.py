@@ -7,7 +7,7 @@ import refnode as rn
 from refnode.flows.gaussian import linear, linear_density
 from refnode.flows.guards import density_on_a_grid, guards, refined, without_gradient
 from refnode.flows.planar import hidden_units
-from refnode.flows.training import maximum_likelihood, rows, start, train
+from refnode.flows.training import last, maximum_likelihood, rows, start, train
 from refnode.flows.twosample import energy_distance, energy_test
 
 BASE = rn.standard_normal(2)
@@ -54,7 +54,8 @@ def test_the_statistic_is_the_energy_distance():
 
 
 @pytest.mark.parametrize(("x", "y", "message"), [
-    (np.zeros((5, 2)), np.zeros((5, 3)), "two samples"), (np.zeros(5), np.zeros(5), "two samples"), (np.full((5, 2), np.nan), np.ones((5, 2)), "finite")])
+    (np.zeros((5, 2)), np.zeros((5, 3)), "two samples"), (np.zeros(5), np.zeros(5), "two samples"),
+    (np.full((5, 2), np.nan), np.ones((5, 2)), "finite")])
 def test_wrong_samples_are_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         energy_test(x, y, np.random.default_rng(0))
@@ -112,26 +113,26 @@ def test_refinement():
 
 
 def test_the_flow_that_exploited_its_grid_is_caught():
-    """E16, X4: trained with two Euler steps, a flow says that it fits the rings far better than their entropy allows; it is neither a density
-    nor a bijection nor an ODE. With a step that is controlled, the same training passes all that concerns the solve.
+    """E16, X4: trained with two Euler steps, a flow says that it fits the rings far better than their entropy allows; its log p changes by several
+    nats with the steps. With a step that is controlled, the same training passes.
 
-    The entropy of the rings is about log(2 pi) + E log r + log(0.09 sqrt(2 pi e)) + log 2 = 1.7.
+    The entropy of the rings, below which no density's loss can fall, is about log(2 pi) + E log r + log(0.09 sqrt(2 pi e)) + log 2 = 1.60.
     """
     rng = np.random.default_rng(8)
     x, M = rings(2000, rng), 16
     theta = 0.3 * rng.normal(size=(M, 2)), 2 * rng.normal(size=(M, 2)), rng.normal(size=M)
     found = {}
-    for name, solver in (("coarse", dict(method="euler", steps=2)), ("controlled", dict(rtol=1e-4, atol=1e-4))):
+    for name, solver in (("coarse", {"method": "euler", "steps": 2}), ("controlled", {"rtol": 1e-4, "atol": 1e-4})):
         flow = rn.CNF(rn.with_trace(rn.compiled(hidden_units.value_and_trace)), base=BASE, gradient="discrete", **solver)
-        for state in train(maximum_likelihood(flow, rows(x, 200)), start(theta, seed=0), 150, learning_rate=0.05, longest=10.0):
-            pass
-        found[name] = state.losses[-20:].mean(), guards(flow, state.theta, np.random.default_rng(9), x, n=200, grid=100)
+        state = last(train(maximum_likelihood(flow, rows(x, 200)), start(theta, seed=0), 150, learning_rate=0.05, longest=10.0))
+        found[name] = state.losses[-20:].mean(), guards(flow, state.theta, np.random.default_rng(9), x, n=200, grid=200)
     loss, table = found["coarse"]
-    assert loss < 0.0
-    assert not any(table[name].passed for name in ("step refinement", "own steps, refined", "samples and density"))
+    assert loss < 1.0
+    assert not any(table[name].passed for name in ("step refinement", "own steps, refined"))
+    assert table["step refinement"].value > 1.0
     loss, table = found["controlled"]
-    assert 1.7 < loss < 3.0
-    assert all(table[name].passed for name in ("step refinement", "own steps, refined", "unit mass", "samples and density"))
+    assert 1.5 < loss < 3.0
+    assert all(table[name].passed for name in NAMES)
 
 
 def test_a_solve_that_fails_fails_its_guard():

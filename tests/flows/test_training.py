@@ -9,7 +9,7 @@ import refnode as rn
 from refnode.flows.gaussian import linear
 from refnode.flows.planar import gated, hidden_units
 from refnode.flows.regularisers import change_of_variables_and_costs, derivative, jacobian_norm, kinetic, taylor
-from refnode.flows.training import density_matching, load, maximum_likelihood, rows, save, saved_training, start, train
+from refnode.flows.training import density_matching, last, load, maximum_likelihood, rows, save, saved_training, start, train
 from refnode.models.optimisers import adam_init, clipped, rmsprop_init, rmsprop_step
 from tests.gradients.test_algorithms import TB, TIGHT, difference
 
@@ -24,12 +24,6 @@ def affine(z, t, theta):
     """dz/dt = A z + b: the flow under which Gaussians are exactly the Gaussians."""
     A, b = theta
     return z @ A.T + b, np.zeros(z.shape[:-1]) + np.trace(A)
-
-
-def last(states):
-    for state in states:
-        pass
-    return state
 
 
 # the losses
@@ -55,7 +49,7 @@ def test_gradient_of_the_loss(kind, gradient, costs):
 
 
 def test_the_loss_with_hutchinson_is_unbiased():
-    """E11: over all 2^(n D) sign vectors the mean of the losses is the loss with the exact trace, for a linear flow, where l is linear in the trace."""
+    """E11: over all sign vectors the mean of the losses is the loss with the exact trace, for a linear flow, where l is linear in the trace."""
     A = RNG.normal(size=(2, 2))
     exact = maximum_likelihood(rn.CNF(linear, base=BASE, **TIGHT), rows(X[:1], 1))(A, np.random.default_rng(0))
     flow = rn.CNF(linear, base=BASE, trace=rn.hutchinson(), **TIGHT)
@@ -172,7 +166,7 @@ def test_kinetic_energy_is_least_on_a_straight_line():
 def test_costs_never_enter_log_p(trace):
     """The same steps, z and log p with and without costs (1e-14: sums over a longer vector may be rounded in another order)."""
     plain, costly = rn.Stats(), rn.Stats()
-    keywords = dict(trace=trace, rtol=1e-5, atol=1e-6)
+    keywords = {"trace": trace, "rtol": 1e-5, "atol": 1e-6}
     z, log_p = rn.change_of_variables(X, 0.0, hidden_units, 0.0, 1.0, UNITS, rng=np.random.default_rng(0), stats=plain, **keywords)
     found = change_of_variables_and_costs(X, 0.0, hidden_units, 0.0, 1.0, UNITS, (kinetic, jacobian_norm, taylor(2)),
                                           rng=np.random.default_rng(0), stats=costly, **keywords)
@@ -194,7 +188,7 @@ def test_resumption_to_the_same_bits(tmp_path, init):
     """Stopped after 3 of 7 steps, stored, loaded and gone on with: the same parameters, optimiser, generator and losses as without a stop."""
     loss, begin = problem()
     begin = start(UNITS, 5, init)
-    keywords = dict(step=rmsprop_step) if init is rmsprop_init else {}
+    keywords = {"step": rmsprop_step} if init is rmsprop_init else {}
     whole = last(train(loss, begin, 7, **keywords))
     save(tmp_path / "x.npz", last(train(loss, begin, 3, **keywords)))
     resumed = last(train(loss, load(tmp_path / "x.npz", begin), 7, **keywords))

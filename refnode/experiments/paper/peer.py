@@ -46,6 +46,6 @@ def torchdiffeq_losses(layers: Any, batch: Callable[[int], np.ndarray], steps: i
         loss = -(log_base - change[-1]).mean()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     arrays = [p.detach().numpy() for p in parameters]
     return losses, tuple(zip(arrays[::2], arrays[1::2], strict=True))

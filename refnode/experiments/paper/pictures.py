@@ -45,6 +45,8 @@ def draw_x3(results: Any, seeds: Sequence[int], path: Path) -> None:
     from refnode.experiments.paper import x3
 
     plt, sizes, edge = pyplot(), results.settings["sizes"], 4.6
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(targets.TARGETS), 2 + 2 * len(sizes), figsize=(1.55 * (3.3 + 2 * len(sizes)), 1.7 * len(targets.TARGETS)),
                                     width_ratios=[1] * (1 + 2 * len(sizes)) + [1.5], layout="constrained")
@@ -68,6 +70,8 @@ def draw_x3(results: Any, seeds: Sequence[int], path: Path) -> None:
                 row[-1].plot(sizes, KL.mean(axis=1), color=color, label=kind)
             row[-1].set(xscale="log", yscale="log", xticks=sizes, xticklabels=sizes, title="KL(q || p)" if first else "")
             row[-1].minorticks_off()
+            row[-1].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            row[-1].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             row[-1].grid(True)
         axes[0, -1].legend(frameon=False)
         axes[-1, -1].set_xlabel("M = K")
@@ -112,7 +116,7 @@ def draw_flow(rows: Sequence[tuple[str, Any, Any, np.ndarray]], times: Sequence[
                 bare(upper[-1], edge, "planar layers")
             else:
                 upper[-1].set_visible(False)
-        figure.savefig(path, dpi=110)
+        figure.savefig(path, dpi=80)
         plt.close(figure)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+import refnode as rn
 from refnode.flows.guards import Guards
-from refnode.flows.training import State, saved_training
+from refnode.flows.training import State, last, saved_training
 
 
 class OtherSettings(ValueError):
@@ -44,10 +45,10 @@ class Results:
     def checkpoint(self, part: str) -> Path:
         return self.folder / f"{self.name}-{part}.npz"
 
-    def part(self, part: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The metrics of a part: those that are stored, or computed now and stored."""
+    def part(self, part: str, compute: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+        """The metrics of a part: those that are stored, or compute(*args), stored."""
         if part not in self.parts:
-            self.parts[part] = compute()
+            self.parts[part] = compute(*args)
             unfinished = self.path.with_suffix(".unfinished")
             unfinished.write_text(json.dumps({"experiment": self.name, "settings": self.settings, "parts": self.parts}, indent=1))
             unfinished.replace(self.path)
@@ -55,9 +56,7 @@ class Results:
 
     def trained(self, part: str, loss: Any, state: State, steps: int, **keywords: Any) -> State:
         """The state after `steps`, from the part's checkpoint where there is one, under a bar."""
-        for state in with_bar(saved_training(self.checkpoint(part), loss, state, steps, **keywords), steps, f"{self.name} {part}"):
-            pass
-        return state
+        return last(with_bar(saved_training(self.checkpoint(part), loss, state, steps, **keywords), steps, f"{self.name} {part}"))
 
 
 def with_bar(states: Iterable[State], steps: int, what: str) -> Iterator[State]:
@@ -68,6 +67,11 @@ def with_bar(states: Iterable[State], steps: int, what: str) -> Iterator[State]:
             bar.update(len(state.losses) - bar.n)
             bar.set_postfix_str(f"loss {state.losses[-1]:.3f}", refresh=False)
             yield state
+
+
+def compiled(f: Any) -> Any:
+    """Dynamics that declare their trace, compiled together with it."""
+    return rn.with_trace(rn.compiled(f.value_and_trace))
 
 
 def cosine(rate: float, steps: int) -> Callable[[int], float]:

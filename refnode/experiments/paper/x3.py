@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 
 import refnode as rn
-from refnode.experiments.paper.results import Results, as_json, cosine, verdict
+from refnode.experiments.paper.results import Results, as_json, compiled, cosine, verdict
 from refnode.experiments.paper.targets import TARGETS, Energy, log_Z
 from refnode.flows.guards import guards
 from refnode.flows.planar import gated, planar_nf
 from refnode.flows.training import Loss, density_matching, start
 from refnode.models.optimisers import rmsprop_init, rmsprop_step
 
-FULL = {"sizes": [2, 8, 32], "CNF steps": 1000, "NF steps": 4000, "batch": 256, "CNF rate": 1e-2, "NF rate": 1e-3, "samples": 20_000}
-QUICK = FULL | {"sizes": [2, 4], "CNF steps": 30, "NF steps": 60, "samples": 2000}
+FULL: dict[str, Any] = {"sizes": [2, 8, 32], "CNF steps": 1000, "NF steps": 4000, "batch": 256, "CNF rate": 1e-2, "NF rate": 1e-3, "samples": 20_000}
+QUICK: dict[str, Any] = FULL | {"sizes": [2, 4], "CNF steps": 30, "NF steps": 60, "samples": 2000}
 BASE = rn.standard_normal(2)
-CONTINUOUS = rn.CNF(rn.with_trace(rn.compiled(gated.value_and_trace)), base=BASE, gradient="discrete", rtol=1e-5, atol=1e-5)
+CONTINUOUS = rn.CNF(compiled(gated), base=BASE, gradient="discrete", rtol=1e-5, atol=1e-5)
 layers = rn.compiled(planar_nf)
 
 
@@ -40,7 +40,7 @@ def run(folder: Path, seeds: list[int] | None, quick: bool) -> list[str]:
         for size in settings["sizes"]:
             for seed in seeds:
                 for kind, part in (("CNF", continuous), ("NF", discrete)):
-                    results.part(name(target, kind, size, seed), lambda part=part, key=(target, U, size, seed): part(results, *key))
+                    results.part(name(target, kind, size, seed), part, results, target, U, size, seed)
     draw_x3(results, seeds, folder / f"{results.name}.png")
     return [*summary(results, seeds), f"Numbers: {results.path}. Picture: {folder / results.name}.png"]
 
@@ -74,8 +74,9 @@ def discrete_start(size: int, seed: int) -> Any:
 def discrete(results: Results, target: str, U: Energy, size: int, seed: int) -> dict[str, Any]:
     """z_{k+1} = z_k + u_k tanh(w_k^T z_k + b_k), each layer made invertible: trained and measured."""
     settings, began = results.settings, time.perf_counter()
-    state = results.trained(name(target, "NF", size, seed), discrete_loss(U, settings["batch"]), start(discrete_start(size, seed), seed, rmsprop_init),
-                            settings["NF steps"], learning_rate=settings["NF rate"], step=rmsprop_step, longest=10.0)
+    at = start(discrete_start(size, seed), seed, rmsprop_init)
+    state = results.trained(name(target, "NF", size, seed), discrete_loss(U, settings["batch"]), at, settings["NF steps"],
+                            learning_rate=settings["NF rate"], step=rmsprop_step, longest=10.0)
     x, log_q = discrete_samples(state.theta, np.random.default_rng([seed, 1]), settings["samples"])
     return measured(x, log_q, U) | {"seconds": time.perf_counter() - began}
 

@@ -10,6 +10,8 @@ Deviation: the planar layers map the data to the base here, so that likelihoods 
 
 from __future__ import annotations
 
+import functools
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -18,20 +20,20 @@ import numpy as np
 
 import refnode as rn
 from refnode.experiments.paper.peer import installed, torchdiffeq_losses
-from refnode.experiments.paper.results import Results, as_json, cosine, verdict
+from refnode.experiments.paper.results import Results, as_json, compiled, cosine, verdict
 from refnode.experiments.paper.targets import DATA, circles
 from refnode.flows.guards import guards
 from refnode.flows.planar import gated, hypernetwork, planar_nf
 from refnode.flows.training import State, maximum_likelihood, rows, start
 from refnode.models.nets import Layers
 
-EXAMPLE = {"units": 64, "hidden": 32, "variance": 0.1, "t1": 10.0, "batch": 512, "tolerance": 1e-5, "rate": 1e-3}
-FULL = {"units": 64, "CNF steps": 2000, "NF steps": 4000, "batch": 256, "CNF rate": 1e-2, "NF rate": 5e-3, "train": 20_000, "test": 5000,
+EXAMPLE: dict[str, Any] = {"units": 64, "hidden": 32, "variance": 0.1, "t1": 10.0, "batch": 512, "tolerance": 1e-5, "rate": 1e-3}
+FULL: dict[str, Any] = {"units": 64, "CNF steps": 2000, "NF steps": 4000, "batch": 256, "CNF rate": 1e-2, "NF rate": 5e-3, "train": 20_000, "test": 5000,
         "example": EXAMPLE | {"steps": 300}}
-QUICK = FULL | {"units": 8, "CNF steps": 30, "NF steps": 30, "test": 500, "example": EXAMPLE | {"units": 8, "batch": 64, "steps": 5}}
+QUICK: dict[str, Any] = FULL | {"units": 8, "CNF steps": 30, "NF steps": 30, "test": 500, "example": EXAMPLE | {"units": 8, "batch": 64, "steps": 5}}
 TIMES = (0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
 BASE = rn.standard_normal(2)
-FLOW = rn.CNF(rn.with_trace(rn.compiled(gated.value_and_trace)), base=BASE, gradient="discrete", rtol=1e-5, atol=1e-5)
+FLOW = rn.CNF(compiled(gated), base=BASE, gradient="discrete", rtol=1e-5, atol=1e-5)
 CLOSE = 0.05
 layers = rn.compiled(planar_nf)
 
@@ -43,10 +45,10 @@ def run(folder: Path, seeds: list[int] | None, quick: bool) -> list[str]:
     drawn, others = [], {}
     for data in DATA:
         for seed in seeds:
-            results.part(f"{data}-CNF-seed{seed}", lambda data=data, seed=seed: continuous_metrics(results, data, seed))
-            results.part(f"{data}-NF-seed{seed}", lambda data=data, seed=seed: discrete_metrics(results, data, seed))
+            results.part(f"{data}-CNF-seed{seed}", continuous_metrics, results, data, seed)
+            results.part(f"{data}-NF-seed{seed}", discrete_metrics, results, data, seed)
         drawn.append((data, FLOW, continuous(results, data, seeds[0]).theta, test_data(results, data)))
-        others[data] = lambda x, units=discrete(results, data, seeds[0]).theta: discrete_log_prob(units, x)
+        others[data] = functools.partial(discrete_log_prob, discrete(results, data, seeds[0]).theta)
     draw_flow(drawn, TIMES, folder / f"{results.name}.png", others)
     lines = [*summary(results, seeds), *example(results, seeds)]
     return [*lines, f"Numbers: {results.path}. Picture: {folder / results.name}.png"]
@@ -58,7 +60,7 @@ def continuous(results: Results, data: str, seed: int) -> State:
     """dz/dt = sum_n sigma_n(t) u_n tanh(w_n^T z + b_n), solved from the data back to the base."""
     settings, rng = results.settings, np.random.default_rng(seed)
     M = settings["units"]
-    units = 0.1 * rng.normal(size=(M, 2)), 2 * rng.normal(size=(M, 2)), 2 * rng.normal(size=M), rng.normal(size=M), rng.normal(size=M)
+    units = 0.1 * rng.normal(size=(M, 2)), 3 * rng.normal(size=(M, 2)), 4 * rng.normal(size=M), rng.normal(size=M), rng.normal(size=M)
     loss = maximum_likelihood(FLOW, rows(DATA[data](settings["train"], 0), settings["batch"]))
     return results.trained(f"{data}-CNF-seed{seed}", loss, start(units, seed), settings["CNF steps"],
                            learning_rate=cosine(settings["CNF rate"], settings["CNF steps"]), longest=10.0)
@@ -81,7 +83,8 @@ def discrete_log_prob(units: Any, x: Any) -> Any:
 def discrete(results: Results, data: str, seed: int) -> State:
     settings, rng = results.settings, np.random.default_rng(seed)
     K = settings["units"]
-    units, batches = (0.1 * rng.normal(size=(K, 2)), rng.normal(size=(K, 2)), rng.normal(size=K)), rows(DATA[data](settings["train"], 0), settings["batch"])
+    units = 0.1 * rng.normal(size=(K, 2)), rng.normal(size=(K, 2)), rng.normal(size=K)
+    batches = rows(DATA[data](settings["train"], 0), settings["batch"])
     return results.trained(f"{data}-NF-seed{seed}", lambda units, rng: -np.mean(discrete_log_prob(units, batches(rng))), start(units, seed),
                            settings["NF steps"], learning_rate=cosine(settings["NF rate"], settings["NF steps"]), longest=10.0)
 
@@ -113,12 +116,12 @@ def example(results: Results, seeds: list[int]) -> list[str]:
     settings, lines = results.settings["example"], []
     for seed in seeds:
         start_layers, steps = example_layers(settings, seed), settings["steps"]
-        ours = results.part(f"example-refnode-seed{seed}", lambda s=seed, at=start_layers: refnode_losses(results, at, s))
+        ours = results.part(f"example-refnode-seed{seed}", refnode_losses, results, start_layers, seed)
         if not installed():
             lines.append(f"torchdiffeq's cnf example, seed {seed}, refnode alone: NLL {ours['NLL']:.3f} after {steps} steps. "
                          "Skipped: the same in torchdiffeq, which is not installed (pip install torch torchdiffeq).")
             continue
-        theirs = results.part(f"example-torchdiffeq-seed{seed}", lambda s=seed, at=start_layers: peer_losses(results, at, s))
+        theirs = results.part(f"example-torchdiffeq-seed{seed}", peer_losses, results, start_layers, seed)
         apart = abs(ours["NLL"] - theirs["NLL"])
         lines.append(f"torchdiffeq's cnf example, seed {seed}, {steps} steps: NLL {ours['NLL']:.4f} in refnode ({ours['seconds']:.0f} s), "
                      f"{theirs['NLL']:.4f} in torchdiffeq ({theirs['seconds']:.0f} s), apart {apart:.1e}: "
@@ -129,7 +132,7 @@ def example(results: Results, seeds: list[int]) -> list[str]:
 def example_layers(settings: dict[str, Any], seed: int) -> Layers:
     """PyTorch's default for linear layers: W and b uniform in +- 1 / sqrt(inputs)."""
     rng, sizes = np.random.default_rng(seed), (1, settings["hidden"], settings["hidden"], 7 * settings["units"])
-    return tuple((rng.uniform(-1, 1, (n, m)) / np.sqrt(n), rng.uniform(-1, 1, m) / np.sqrt(n)) for n, m in zip(sizes, sizes[1:], strict=False))
+    return tuple((rng.uniform(-1, 1, (n, m)) / np.sqrt(n), rng.uniform(-1, 1, m) / np.sqrt(n)) for n, m in itertools.pairwise(sizes))
 
 
 def example_batch(settings: dict[str, Any], seed: int, k: int) -> np.ndarray:
@@ -139,8 +142,9 @@ def example_batch(settings: dict[str, Any], seed: int, k: int) -> np.ndarray:
 
 def example_flow(settings: dict[str, Any]) -> rn.CNF:
     """torchdiffeq's dopri5 has Shampine's error weights."""
-    return rn.CNF(rn.with_trace(rn.compiled(hypernetwork.value_and_trace)), 0.0, settings["t1"], rn.normal(np.zeros(2), settings["variance"] * np.eye(2)),
-                  gradient="discrete", method="dopri5_shampine", rtol=settings["tolerance"], atol=settings["tolerance"])
+    base = rn.normal(np.zeros(2), settings["variance"] * np.eye(2))
+    return rn.CNF(compiled(hypernetwork), 0.0, settings["t1"], base, gradient="discrete", method="dopri5_shampine", rtol=settings["tolerance"],
+                  atol=settings["tolerance"])
 
 
 def refnode_losses(results: Results, at: Layers, seed: int) -> dict[str, Any]:
@@ -148,8 +152,8 @@ def refnode_losses(results: Results, at: Layers, seed: int) -> dict[str, Any]:
     flow, count = example_flow(settings), iter(range(10**9))
     name = f"example-refnode-seed{seed}"
     results.checkpoint(name).unlink(missing_ok=True)  # batches are counted, so that this part starts at the first
-    state = results.trained(name, maximum_likelihood(flow, lambda rng: example_batch(settings, seed, next(count))), start(at, seed), settings["steps"],
-                            learning_rate=settings["rate"])
+    loss = maximum_likelihood(flow, lambda rng: example_batch(settings, seed, next(count)))
+    state = results.trained(name, loss, start(at, seed), settings["steps"], learning_rate=settings["rate"])
     return example_metrics(settings, state.losses.tolist(), state.theta, seed, time.perf_counter() - began)
 
 

@@ -17,10 +17,10 @@ from refnode.experiments.paper import x4
 from refnode.experiments.paper.results import Results
 from refnode.flows.planar import hidden_units
 
-FULL = {"counts": [1, 2, 5, 10, 20], "units": 16, "points": 200, "paper tolerance": 1.5e-8}
-QUICK = FULL | {"counts": [1, 2, 10], "points": 50}
+FULL: dict[str, Any] = {"counts": [1, 2, 5, 10, 20], "units": 16, "points": 200, "paper tolerance": 1.5e-8}
+QUICK: dict[str, Any] = FULL | {"counts": [1, 2, 10], "points": 50}
 BOUND = 1e-5
-TOLERANCES = {"SciPy's default, the paper's (1.5e-8)": {"rtol": 1.5e-8, "atol": 1.5e-8}, "refnode's default (1e-6, 1e-8)": {}}
+TOLERANCES: dict[str, dict[str, Any]] = {"the paper's default (1.5e-8)": {"rtol": 1.5e-8, "atol": 1.5e-8}, "refnode's default (1e-6, 1e-8)": {}}
 
 
 def run(folder: Path, seeds: list[int] | None, quick: bool) -> list[str]:
@@ -29,7 +29,7 @@ def run(folder: Path, seeds: list[int] | None, quick: bool) -> list[str]:
     results, seeds = Results(folder, "X7-quick" if quick else "X7", QUICK if quick else FULL), seeds or [0, 1, 2]
     settings, curves = results.settings, {}
     for label, solver in TOLERANCES.items():
-        errors = [[results.part(f"{count} flows, {label}, seed {seed}", lambda c=count, s=seed, o=solver: stacked(settings, c, s, o))["error"]
+        errors = [[results.part(f"{count} flows, {label}, seed {seed}", stacked, settings, count, seed, solver)["error"]
                    for count in settings["counts"]] for seed in seeds]
         curves[label] = settings["counts"], np.max(errors, axis=0)
     trained = trained_round_trips(folder, quick)
