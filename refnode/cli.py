@@ -65,15 +65,12 @@ def plot(argv: list[str]) -> int:
 
 def paper(argv: list[str]) -> int:
     try:
-        import matplotlib  # noqa: F401  (all of them are needed at the end; better said at the start)
-        import sklearn  # noqa: F401
-        import tqdm  # noqa: F401
-
         from refnode.experiments.paper.run import run
+        return run(argv)
     except ModuleNotFoundError as error:
-        print(f'refnode paper needs the package {error.name}; install it with: pip install -e ".[experiments]"', file=sys.stderr)
+        package = {"sklearn": "scikit-learn"}.get(error.name or "", error.name)
+        print(f'refnode paper needs the package {package}; install it with: pip install -e ".[experiments]"', file=sys.stderr)
         return 2
-    return run(argv)
 
 
 def doctor(argv: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,12 @@ def shade(axes: Any, p: np.ndarray, edge: float, highest: float | None = None) -
     axes.imshow(p, origin="lower", extent=(-edge, edge, -edge, edge), cmap=SHADES, vmin=0, vmax=highest, interpolation="bilinear", rasterized=True)
 
 
-def draw_x3(results: Any, seeds: Sequence[int], path: Path) -> None:
-    """Rows: targets; columns: the target, the continuous flows, the planar layers (first seed), and KL against size (all seeds)."""
-    from refnode.experiments.paper import x3
+def draw_x3(KL: Callable[[str, str, int], np.ndarray], samples: Callable[[str, str, int, int], np.ndarray], sizes: Sequence[int], path: Path) -> None:
+    """Rows: targets; columns: the target, the continuous flows, the planar layers, and KL(target, kind, size), all seeds, against size.
 
-    plt, sizes, edge = pyplot(), results.settings["sizes"], 4.6
+    samples(target, kind, size, n): n points of a trained flow.
+    """
+    plt, edge = pyplot(), 4.6
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     with plt.rc_context(STYLE):
@@ -60,14 +61,14 @@ def draw_x3(results: Any, seeds: Sequence[int], path: Path) -> None:
             for kind in ("CNF", "NF"):
                 for size in sizes:
                     panel = next(panels)
-                    x = samples(results, target, kind, size, seeds[0], 40_000)
+                    x = samples(target, kind, size, 40_000)
                     counts, _, _ = np.histogram2d(x[:, 1], x[:, 0], bins=72, range=[[-edge, edge]] * 2)
                     shade(panel, counts, edge, 40_000 * p.max() * (2 * edge / 72) ** 2)
                     bare(panel, edge, (f"CNF, M = {size}" if kind == "CNF" else f"NF, K = {size}") if first else "")
             for kind, color, marker in (("CNF", TRUTH, "o"), ("NF", FIT, "s")):
-                KL = np.array([[results.parts[x3.name(target, kind, size, seed)]["KL"] for seed in seeds] for size in sizes])
-                row[-1].plot(sizes, KL, marker, color=color, markersize=3, alpha=0.5)
-                row[-1].plot(sizes, KL.mean(axis=1), color=color, label=kind)
+                values = np.array([KL(target, kind, size) for size in sizes])
+                row[-1].plot(sizes, values, marker, color=color, markersize=3, alpha=0.5)
+                row[-1].plot(sizes, values.mean(axis=1), color=color, label=kind)
             row[-1].set(xscale="log", yscale="log", xticks=sizes, xticklabels=sizes, title="KL(q || p)" if first else "")
             row[-1].minorticks_off()
             row[-1].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -77,17 +78,6 @@ def draw_x3(results: Any, seeds: Sequence[int], path: Path) -> None:
         axes[-1, -1].set_xlabel("M = K")
         figure.savefig(path, dpi=110)
         plt.close(figure)
-
-
-def samples(results: Any, target: str, kind: str, size: int, seed: int, n: int) -> np.ndarray:
-    from refnode.experiments.paper import x3
-    from refnode.flows.training import load, start
-    from refnode.models.optimisers import rmsprop_init
-
-    rng, at = np.random.default_rng(5), results.checkpoint(x3.name(target, kind, size, seed))
-    if kind == "CNF":
-        return x3.CONTINUOUS.sample(load(at, start(x3.continuous_start(size, seed), seed)).theta, rng, n)
-    return x3.discrete_samples(load(at, start(x3.discrete_start(size, seed), seed, rmsprop_init)).theta, rng, n)[0]
 
 
 def draw_flow(rows: Sequence[tuple[str, Any, Any, np.ndarray]], times: Sequence[float], path: Path, others: Any = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 from refnode.experiments.paper import x3, x4, x7
@@ -26,6 +27,8 @@ def run(argv: list[str]) -> int:
     folder = Path(options.output)
     if not folder.absolute().parent.is_dir():
         parser.error(f"--output {options.output}: there is no folder {folder.absolute().parent.name} to make it in")
+    for package in ("matplotlib", "sklearn", "tqdm"):  # needed at the end, or on the way; better said at the start
+        importlib.import_module(package)
     folder.mkdir(exist_ok=True)
     try:
         lines = EXPERIMENTS[options.experiment].run(folder, options.seeds, options.quick)

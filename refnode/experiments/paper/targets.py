@@ -40,7 +40,7 @@ def wall(z: Any) -> Any:
 
 
 TARGETS: dict[str, Energy] = {"two modes": two_modes, "wave": wave, "split wave": split_wave}
-EDGE = 7.0  # beyond |z_i| = 7 all e^{-U} are below 1e-12
+EDGE = 7.0  # beyond |z_i| = 7 all e^{-U} are below 1e-11
 
 
 def log_Z(U: Energy, n: int = 1401) -> float:

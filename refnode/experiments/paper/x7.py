@@ -2,7 +2,7 @@
 
 "We informally checked that reversing many layers of continuous normalizing flows with default tolerances recovers the initial states": here with
 numbers. Random flows of 16 units, up to 20 of them, and the trained flows of X4 (trained here, if they are not there yet).
-Paper: sec. 6, "Reversing". Statement: S72
+Paper: sec. 6.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 import refnode as rn
 from refnode.experiments.paper import x4
+from refnode.experiments.paper.pictures import draw_x7
 from refnode.experiments.paper.results import Results
 from refnode.flows.planar import hidden_units
 
@@ -24,8 +25,7 @@ TOLERANCES: dict[str, dict[str, Any]] = {"the paper's default (1.5e-8)": {"rtol"
 
 
 def run(folder: Path, seeds: list[int] | None, quick: bool) -> list[str]:
-    from refnode.experiments.paper.pictures import draw_x7
-
+    """Goes there and back. Paper: sec. 6. Statement: S72"""
     results, seeds = Results(folder, "X7-quick" if quick else "X7", QUICK if quick else FULL), seeds or [0, 1, 2]
     settings, curves = results.settings, {}
     for label, solver in TOLERANCES.items():
