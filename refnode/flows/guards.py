@@ -129,7 +129,7 @@ def refined(flow: CNF, factor: int) -> CNF:
         solver["step_size"] = solver["step_size"] / factor
     else:
         smaller = factor ** -(10 / 3)
-        solver["rtol"] = max(float(solver.get("rtol", 1e-6)) * smaller, 1e-12)
+        solver["rtol"] = tree_map(lambda leaf: np.maximum(leaf * smaller, 1e-12), solver.get("rtol", 1e-6))
         solver["atol"] = tree_map(lambda leaf: leaf * smaller, solver.get("atol", 1e-8))
     return CNF(flow.f, flow.t0, flow.t1, flow.base, **solver)
 
