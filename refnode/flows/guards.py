@@ -16,6 +16,7 @@ import numpy as np
 
 from refnode.errors import SolverError
 from refnode.flows.cnf import CNF
+from refnode.flows.traces import generator
 from refnode.flows.twosample import energy_test
 from refnode.ode.arguments import whole_number
 from refnode.tree import Tree, tree_map
@@ -74,7 +75,7 @@ def guards(flow: CNF, theta: Tree, rng: np.random.Generator, data: Any = None, n
     exact one. grid: points along each axis.
     Paper: sec. 6. Source: Ott et al. 2020 (arXiv 2007.15386). Statement: S72, E16
     """
-    n, grid = whole_number("n", n), whole_number("grid", grid)
+    n, grid, rng = whole_number("n", n), whole_number("grid", grid), generator(rng)
     own = CNF(flow.f, flow.t0, flow.t1, flow.base, **without_gradient(flow.solver))
     fine = CNF(flow.f, flow.t0, flow.t1, flow.base, **DEFAULTS)
     try:

@@ -56,6 +56,9 @@ def density_matching(flow: CNF, U: Callable[[Any], Any], n: int, costs: Weighted
     n = whole_number("n", n)
 
     def loss(theta: Tree, rng: np.random.Generator) -> Any:
+        if not costs:
+            x, log_q = flow.sample_and_log_prob(theta, rng, n)
+            return np.mean(log_q + U(x))
         z0 = flow.base.sample(rng, n)
         x, log_q, totals = change_of_variables_and_costs(z0, flow.base.log_prob(z0), flow.f, flow.t0, flow.t1, theta,
                                                          tuple(cost for _, cost in costs), trace=flow.trace, rng=rng, **flow.solver)

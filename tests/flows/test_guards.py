@@ -137,6 +137,14 @@ def test_the_flow_that_exploited_its_grid_is_caught():
     assert all(table[name].passed for name in NAMES)
 
 
+def test_wrong_arguments():
+    flow = rn.CNF(linear, base=BASE)
+    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
+        guards(flow, A, 0)
+    with pytest.raises(ValueError, match="x must have shape"):
+        guards(flow, A, np.random.default_rng(0), np.zeros((5, 3)))
+
+
 def test_a_solve_that_fails_fails_its_guard():
     table = guards(rn.CNF(lambda z, t, theta: z * z, base=BASE), (), np.random.default_rng(0), n=50)
     assert not table.passed
