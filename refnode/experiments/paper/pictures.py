@@ -76,7 +76,7 @@ def draw_x3(KL: Callable[[str, str, int], np.ndarray], samples: Callable[[str, s
             row[-1].grid(True)
         axes[0, -1].legend(frameon=False)
         axes[-1, -1].set_xlabel("M = K")
-        figure.savefig(path, dpi=110)
+        figure.savefig(path, dpi=90)
         plt.close(figure)
 
 
@@ -117,9 +117,9 @@ def draw_x7(curves: dict[str, tuple[Sequence[float], Sequence[float]]], trained:
         figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
         for (label, (counts, errors)), color in zip(curves.items(), (TRUTH, FIT, "#009e73"), strict=False):
             axes.loglog(counts, errors, "o-", color=color, markersize=4, label=label)
-        for label, error in trained.items():
+        for rank, (label, error) in enumerate(sorted(trained.items(), key=lambda item: item[1])):
             axes.loglog([1], [error], "x", color="black", markersize=7)
-            axes.annotate(label, (1, error), xytext=(8, -3), textcoords="offset points", fontsize=8)
+            axes.annotate(label, (1, error), xytext=(8, 3 if rank % 2 else -9), textcoords="offset points", fontsize=8)
         axes.axhline(bound, color=DATA, linestyle=":", linewidth=1)
         axes.set(xlabel="flows, one after the other", ylabel="largest error of the round trip", title=f"There and back; dotted: {bound:g}",
                  xticks=counts, xticklabels=counts)
