@@ -11,6 +11,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
+  refnode paper X3|X4|X7 [--quick]     an experiment of the paper: its numbers as JSON, its picture as a PNG
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
   refnode show MODULE:f                the NumPy source that rn.compiled makes of your dynamics and of their pullback
   refnode --version                    the version
@@ -62,6 +63,16 @@ def plot(argv: list[str]) -> int:
         return 2
 
 
+def paper(argv: list[str]) -> int:
+    try:
+        from refnode.experiments.paper.run import run
+        return run(argv)
+    except ModuleNotFoundError as error:
+        package = {"sklearn": "scikit-learn"}.get(error.name or "", error.name)
+        print(f'refnode paper needs the package {package}; install it with: pip install -e ".[experiments]"', file=sys.stderr)
+        return 2
+
+
 def doctor(argv: list[str]) -> int:
     from refnode.experiments.doctor import run
     return run(argv)
@@ -72,7 +83,8 @@ def show(argv: list[str]) -> int:
     return run(argv)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"validate": validate, "bench": bench, "demo": demo, "plot": plot, "doctor": doctor, "show": show}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "validate": validate, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "doctor": doctor, "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:

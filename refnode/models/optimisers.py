@@ -1,4 +1,4 @@
-"""Adam, as a function from parameters, gradients and its state to new ones."""
+"""Adam and RMSprop, as functions from parameters, gradients and their state to new ones; and gradients that are too long, shortened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refnode.tree import Tree, rebuild, tree_map
+from refnode.tree import Tree, leaves, rebuild, tree_map
 
 
 class AdamState(NamedTuple):
@@ -45,3 +45,31 @@ def adam_step(theta: Tree, gradient: Tree, state: AdamState, learning_rate: floa
     new, mean, square = (rebuild(theta, iter(found)) for found in stepped)
     return new, AdamState(k, mean, square)
 
+
+class RMSpropState(NamedTuple):
+    """The running mean of the square of the gradient, a tree like theta."""
+
+    square: Tree
+
+
+def rmsprop_init(theta: Tree) -> RMSpropState:
+    return RMSpropState(tree_map(lambda x: np.zeros_like(x, dtype=float), theta))
+
+
+def rmsprop_step(theta: Tree, gradient: Tree, state: RMSpropState, learning_rate: float = 1e-3, rho: float = 0.9,
+                 eps: float = 1e-8) -> tuple[Tree, RMSpropState]:
+    """One step; theta and the state are new trees. Leaves of the gradient that are None leave their parameter as it is.
+
+        v = rho v + (1 - rho) g^2,   theta = theta - learning_rate g / (sqrt(v) + eps)
+
+    Source: Tieleman and Hinton 2012, lecture 6.5
+    """
+    square = tree_map(lambda v, g: v if g is None else rho * v + (1 - rho) * g * g, state.square, gradient)
+    new = tree_map(lambda x, v, g: x if g is None else x - learning_rate * g / (np.sqrt(v) + eps), theta, square, gradient)
+    return new, RMSpropState(square)
+
+
+def clipped(gradient: Tree, longest: float) -> Tree:
+    """g min(1, longest / |g|), |g| the Euclidean norm over all leaves: the direction stays, None stays None."""
+    norm = np.sqrt(sum(float(np.sum(np.square(g))) for g in leaves(gradient)))
+    return tree_map(lambda g: g * min(1.0, longest / norm), gradient) if norm > longest else gradient
