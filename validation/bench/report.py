@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .bars import Finding
-from .catalog import Implementation
+from .catalog import Implementation, implementations
 from .measure import BAD, Row
 from .workloads import Workload
 
@@ -62,7 +62,7 @@ def bar_table(found: Sequence[Finding]) -> Table:
     table.add_column("verdict", no_wrap=True)
     for one in found:
         bar = one.bar
-        upper, lower = (" | ".join(names) for names in (bar.upper, bar.lower))
+        upper, lower = _group(bar.upper), _group(bar.lower)
         upper = upper if bar.what == "gradient" else f"{upper} ({bar.what})"
         wanted = "" if bar.value is None else f"{bar.sense} {bar.value:g}"
         style = STYLES.get(one.verdict, "")
@@ -138,6 +138,10 @@ def as_json(rows: Sequence[Row], found: Sequence[Finding], **about: Any) -> dict
 def write_json(path: Path, report: dict[str, Any]) -> None:
     """One object, indented."""
     path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _group(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{implementations()[names[0]].family}, the fastest"
 
 
 def _place(row: Row) -> tuple[bool, float]:
