@@ -139,7 +139,7 @@ def test_the_flow_that_exploited_its_grid_is_caught():
 
 def test_wrong_arguments():
     flow = rn.CNF(linear, base=BASE)
-    with pytest.raises(TypeError, match=r"rng must be a numpy.random.Generator"):
+    with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator"):
         guards(flow, A, 0)
     with pytest.raises(ValueError, match="x must have shape"):
         guards(flow, A, np.random.default_rng(0), np.zeros((5, 3)))

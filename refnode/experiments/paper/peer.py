@@ -1,6 +1,6 @@
 """torchdiffeq's cnf example, as equations, in PyTorch: the same network, data, optimiser and solver as `refnode` gets in `x4`.
 
-Written from the description of that example; only this file imports torch, and only when it is asked for.
+The network and the loss are that example's, the code is our own. Only this file imports torch, and only when it is asked for.
 """
 
 from __future__ import annotations
