@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ from refnode.autodiff.nodes import Level, Node
 from refnode.autodiff.surface import plain
 from refnode.autodiff.trace import Traced, innermost
 from refnode.tree import leaves, tree_map
+
+COUNTING = threading.Lock()
 
 
 class Stage(Level):
@@ -33,11 +36,13 @@ class Stage(Level):
         self.failed: Exception | None = None  # an operation's exception, which f may have caught
 
     def __enter__(self) -> Self:
-        Stage.open += 1
+        with COUNTING:
+            Stage.open += 1
         return self
 
     def __exit__(self, *_: Any) -> None:
-        Stage.open -= 1
+        with COUNTING:
+            Stage.open -= 1
         self.alive = False
 
 

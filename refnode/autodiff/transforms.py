@@ -45,9 +45,9 @@ def pullback(f: Callable[..., Any], *args: Tree, argnums: Any = None, like: Tree
     if own is not None:
         value, own_back = called(own, args, {}) if is_staged(args) else own(*args)
         if like is None or _has_form(value, like):
-            return value, own_back
+            return value, lambda g: tuple(own_back(g))
         conformed, unform = pullback(lambda value: conform(value, like), value)
-        return conformed, lambda g: own_back(unform(g)[0])
+        return conformed, lambda g: tuple(own_back(unform(g)[0]))
     level = Level()
     inputs: list[tuple[Any, Node | None]] = []
 

@@ -68,12 +68,8 @@ class Linearisations(AllSteps):
         self._asked: list[Any] = []  # since the last accepted step
 
     def watched(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        own: Any = f.pullback  # type: ignore[attr-defined]
-
         def linearised(z: Tree, t: float, theta: Tree) -> Tree:
-            value, back = own(z, t, theta)
-            if type(value) is not np.ndarray or value.shape != z.shape or value.dtype != z.dtype:
-                value, back = pullback(f, z, t, theta, argnums=(0, 2), like=z)  # which brings it into the form of z
+            value, back = pullback(f, z, t, theta, argnums=(0, 2), like=z)
             self._asked.append(back)
             return value
         return linearised

@@ -208,6 +208,27 @@ def test_discrete_with_stored_linearisations(method, jump_ts):
     assert fast.backward.nfe == (4 if explicit else plain.backward.nfe)  # one for each dL/dt_i
 
 
+@pytest.mark.parametrize("name", ["pairs", "lotka-volterra", "mlp"])
+def test_an_own_pullback_is_asked_once_an_evaluation(name):
+    """Also where the state is a tuple, and where f returns a list that has to be made an array."""
+    f, z0, theta = ZOO[name]
+    fast, asked, stats = rn.compiled(f), [], rn.Stats()
+
+    def own(*args):
+        asked.append(args)
+        value, back = fast.pullback(*args)
+        return value, lambda g: list(back(g))  # pullback makes a tuple of it
+
+    def dynamics(z, t, theta):
+        return fast(z, t, theta)
+
+    dynamics.pullback = own
+    found = gradients(dynamics, z0, theta, stats, gradient="discrete")
+    assert len(asked) == stats.forward.nfe
+    assert same_bits(found, gradients(f, z0, theta, rn.Stats(), gradient="discrete"))
+    assert type(rn.pullback(dynamics, z0, 0.1, theta)[1](fast(z0, 0.1, theta))) is tuple
+
+
 def test_hessians():
     f, z0, theta = ZOO["forced"]
     fast = rn.compiled(f)
