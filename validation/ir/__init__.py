@@ -1,0 +1,1 @@
+"""Dynamics as data: a small language of expressions, which any language reads with a JSON parser."""
