@@ -173,7 +173,7 @@ PLAIN = ("tanh", "sin", "cos", "exp", "log", "sqrt")
 
 
 def _functions(prefix: str, **more: str) -> dict[str, str]:
-    return {**{name: f"{prefix}.{name}({{}})" for name in PLAIN}, **more}
+    return {**{name: f"{prefix}{name}({{}})" for name in PLAIN}, **more}
 
 
 def _python(imports: str, zero: str = "") -> str:
@@ -182,31 +182,31 @@ def _python(imports: str, zero: str = "") -> str:
 
 XP = Dialect(
     # Stable, and with derivatives that are: softplus(x) = log(e^x + e^0), sigmoid(x) = e^-softplus(-x).
-    functions=_functions("xp", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"),
+    functions=_functions("xp.", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"),
     layout="{body}",
     returned="return [{components}]",
     zero="zero",
 )
 DIALECTS = {
     "numpy": Dialect(
-        functions=_functions("np", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"),
+        functions=_functions("np.", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"),
         layout=_python("import numpy as np"),
         returned="return np.array([{components}])",
     ),
     "torch": Dialect(
         # torch's own softplus is the identity above 20.
-        functions=_functions("torch", softplus="torch.logaddexp({}, zero)", sigmoid="torch.sigmoid({})", relu="torch.relu({})"),
+        functions=_functions("torch.", softplus="torch.logaddexp({}, zero)", sigmoid="torch.sigmoid({})", relu="torch.relu({})"),
         layout=_python("import torch", "    zero = torch.zeros_like(z[0])\n"),
         returned="return torch.stack([{components}])",
         zero="zero",
     ),
     "jax": Dialect(
-        functions=_functions("jnp", softplus="jax.nn.softplus({})", sigmoid="jax.nn.sigmoid({})", relu="jax.nn.relu({})"),
+        functions=_functions("jnp.", softplus="jax.nn.softplus({})", sigmoid="jax.nn.sigmoid({})", relu="jax.nn.relu({})"),
         layout=_python("import jax\nimport jax.numpy as jnp"),
         returned="return jnp.stack([{components}])",
     ),
     "cpp": Dialect(
-        functions=_functions("std", softplus="softplus({})", sigmoid="sigmoid({})", relu="std::fmax({}, 0.0)"),
+        functions=_functions("std::", softplus="softplus({})", sigmoid="sigmoid({})", relu="std::fmax({}, 0.0)"),
         layout="""#include <cmath>
 
 static inline double softplus(double x) {{ return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }}

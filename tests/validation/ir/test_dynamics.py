@@ -1,8 +1,10 @@
 """The language: what is in it comes back as it was, what is not is refused in one sentence that names the place."""
 
+import contextlib
 import json
 import math
 import operator
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -60,9 +62,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name):
     data, message = REFUSED[name]
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         parse(data)
-    assert message in str(caught.value)
     assert "\n" not in str(caught.value).replace("\\n", "")
 
 
@@ -80,10 +81,8 @@ def test_no_other_exceptions(data):
     """Whatever JSON can hold, parse returns dynamics or raises ValueError."""
     data = anything(Choices(data))
     for candidate in (data, program(data), program("1", let=[data])):
-        try:
+        with contextlib.suppress(ValueError):
             assert isinstance(parse(candidate), Dynamics)
-        except ValueError:
-            pass
 
 
 def anything(choices):
