@@ -81,6 +81,11 @@ def inverse(m: Matrix) -> Matrix:
     return [row[n:] for row in rows]
 
 
+def middles_of(expected: dict[str, Any]) -> dict[str, Any]:
+    """The middles of all expected values, by name."""
+    return {name: middles(balls) for name, balls in expected.items()}
+
+
 def middles(balls: Any) -> Any:
     """The middles of nested balls as Fractions."""
     if balls and isinstance(balls[0], str):

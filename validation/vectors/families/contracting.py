@@ -33,7 +33,7 @@ def _net(z, t, theta):
 REQUESTS = [
     _vector(
         "contracting-few", "Contraction by e^(-20) between two observations: reconstruction loses eight digits", _follow, [1, -0.5], [20, 16],
-        [0, 0.5, 1], flags="Contracting", discriminates="no_reset lossy_reconstruction", difficulty="higher", may_refuse=LOST,
+        [0, 1, 1.125], flags="Contracting", discriminates="no_reset lossy_reconstruction", difficulty="higher", may_refuse=LOST,
     ),
     _vector(
         "contracting-many", "The same field with seventeen observations: where the stored state is put back at each, all digits stay",
