@@ -1,4 +1,4 @@
-"""The tool: python -m refnode_validation.vectors COMMAND [options]. It needs refnode[validation]; add and certify need python-flint, too."""
+"""The tool: python -m refnode_validation.vectors COMMAND [options]. It needs refnode[validation], and to certify refnode[certify]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = "refnode vectors"
 
 
 def main(argv: list[str]) -> int:
-    """Run a command; the exit code is 0 if all is well, 1 if faults or differences were found, 2 for wrong arguments or a refused request."""
+    """Run a command; the exit code is 0 if all is well, 1 if there are faults or differences, 2 for wrong arguments or refused requests."""
     try:
         options = _parse(argv)
         root = Path(options.root)
@@ -74,7 +74,10 @@ def lint(options: argparse.Namespace, root: Path) -> int:
 
 
 def certify(options: argparse.Namespace, root: Path) -> int:
-    """Make vectors again from nothing but their requests, and show how the files differ; with --write, write what is new or said differently."""
+    """Make vectors again from nothing but their requests, and show how the files differ.
+
+    With --write, new vectors are written, and old ones whose words alone have changed.
+    """
     from . import generate
 
     written, authored = {file.stem: store.read(file) for file in store.files(root)}, requests()
@@ -107,14 +110,15 @@ def show(options: argparse.Namespace, root: Path) -> int:
     """Print a vector: what it is, its inputs and the middles of the expected values."""
     made = store.read(store.find(options.id, root))
     print(f"{made['id']}: {made['title']}")
-    for key in ("family", "result", "tier", "difficulty", "statements", "discriminates", "negative", "acceptable_if", "provenance", "condition"):
-        print(f"  {key:<14}{_plain(made[key])}")
+    words = ("family", "result", "tier", "difficulty", "statements", "discriminates", "negative", "acceptable_if", "provenance")
+    for key in (*words, "condition"):
+        print(f"  {key:<16}{_plain(made[key])}")
     for flag, meaning in made["notes"].items():
-        print(f"  {flag:<14}{meaning}")
+        print(f"  {flag:<16}{meaning}")
     for key in ("z0", "theta", "ts", "cotangents"):
-        print(f"  {key:<14}{_plain(made['inputs'][key])}")
+        print(f"  {key:<16}{_plain(made['inputs'][key])}")
     for key, balls in (made["expected"] or {}).items():
-        print(f"  {key:<14}{_plain(_middles(balls))}")
+        print(f"  {key:<16}{_plain(_middles(balls))}")
     return EXIT_FINE
 
 

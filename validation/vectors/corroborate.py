@@ -5,6 +5,7 @@ It shares nothing with the certificates but the dynamics, and is there against b
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ..ir.calculus import with_trace
 from ..ir.duals import duals, parts, variables
 from ..ir.dynamics import Dynamics, evaluate
-from .rules import FLOATS
+from ..ir.floats import FLOATS
 
 RTOL = 1e-12
 AGREEMENT = 1e-8  # relative to the largest entry
@@ -56,7 +57,7 @@ def solution(dynamics: Dynamics, z0: np.ndarray, theta: np.ndarray, ts: np.ndarr
         return np.concatenate([[value for value, _ in values], moved.ravel()])
 
     states = [np.concatenate([z0, np.eye(D, D + P).ravel()])]
-    for t, t1 in zip(ts[:-1], ts[1:], strict=True):
+    for t, t1 in itertools.pairwise(ts):
         end = states[-1] if t == t1 else solve_ivp(rhs, (t, t1), states[-1], method="DOP853", rtol=RTOL, atol=RTOL).y[:, -1]
         states.append(end)
     flat = np.array(states)
@@ -68,12 +69,12 @@ def _density(dynamics: Dynamics, x: np.ndarray, theta: np.ndarray, ts: np.ndarra
     """log p = log base(z) - l at the end of the solution (z, l), l' = -tr df/dz."""
     pair = with_trace(dynamics)
     states, S, T = solution(pair, np.append(x, 0.0), theta, ts)
-    z, l = states[-1, :-1], states[:, -1]
+    z, change = states[-1, :-1], states[:, -1]
     w = np.append(-z, -1.0)
     ends = [np.array(evaluate(pair, FLOATS, states[i], ts[i], theta), float) for i in (0, -1)]
     return {
-        "int_minus_trace": l,
-        "log_p": -z @ z / 2 - len(z) * np.log(2 * np.pi) / 2 - l[-1],
+        "int_minus_trace": change,
+        "log_p": -z @ z / 2 - len(z) * np.log(2 * np.pi) / 2 - change[-1],
         "dlogp_dx": (w @ S[-1])[:-1],
         "dlogp_dtheta": w @ T[-1],
         "dlogp_dts": np.array([-w @ S[-1] @ ends[0], w @ ends[1]]),

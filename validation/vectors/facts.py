@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -53,8 +54,7 @@ def gradient_gamma(phis: Sequence[Matrix], largest: Fraction) -> float:
 
 def reconstruction_gamma(phis: Sequence[Matrix]) -> float:
     """max over i of |Phi(t_{i-1}, t_i)|_inf, at least 1."""
-    pairs = zip(phis[:-1], phis[1:], strict=True)
-    return max([1.0, *(norm(product(before, inverse(after))) for before, after in pairs)])
+    return max([1.0, *(norm(product(before, inverse(after))) for before, after in itertools.pairwise(phis))])
 
 
 def norm(m: Matrix) -> float:

@@ -46,7 +46,8 @@ def vector(request: dict[str, Any], root: Path = store.ROOT, version: str = VERS
 def request_of(made: dict[str, Any]) -> dict[str, Any]:
     """The request that a vector answers."""
     kept = ("id", "title", "family", "statements", "flags", "difficulty", "tier", "result", "acceptable_if", "negative", "discriminates")
-    return {key: made[key] for key in (*kept, "dynamics", "flow", "inputs", "supersedes")} | {"authored_by": made["provenance"]["authored_by"]}
+    request = {key: made[key] for key in (*kept, "dynamics", "flow", "inputs", "supersedes")}
+    return request | {"authored_by": made["provenance"]["authored_by"]}
 
 
 def completed(request: dict[str, Any], root: Path = store.ROOT) -> dict[str, Any]:

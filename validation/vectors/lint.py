@@ -68,4 +68,5 @@ def _manifest(root: Path, ids: list[str]) -> list[str]:
 
 def _notes(vectors: list[dict[str, Any]], notes: dict[str, Any]) -> list[str]:
     used = {"flags": {flag for v in vectors for flag in v["flags"]}, "bugs": {bug for v in vectors for bug in v["discriminates"]}}
-    return [f"notes.json: {kind}: {name} is explained, but no vector has it" for kind in used for name in notes[kind] if name not in used[kind]]
+    idle = [(kind, name) for kind in used for name in notes[kind] if name not in used[kind]]
+    return [f"notes.json: {kind}: {name} is explained, but no vector has it" for kind, name in idle]

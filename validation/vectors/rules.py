@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import statements
 from ..ir.dynamics import Dynamics, evaluate, parse
+from ..ir.floats import ARRAYS
 from . import VERSION, facts
-from .text import BITS, content_sum, dyadic_fault
+from .text import content_sum, dyadic_fault
 
 LARGEST_RADIUS = Fraction(1, 10**20)  # times max(1, |mid|)
 GATING_TRUST = ("closed-form", "proved", "corroborated")
@@ -82,7 +83,8 @@ def _start(vector: dict[str, Any], dynamics: Dynamics) -> list[str]:
     f = _f(dynamics, [float(x) for x in inputs["z0"]], float(inputs["ts"][0]), [float(x) for x in inputs["theta"]])
     ts = [Fraction(t) for t in inputs["ts"]]
     sorted_ts = ts in (sorted(ts), sorted(ts, reverse=True))
-    return [*([] if np.isfinite(f).all() else ["dynamics: f is not finite at the first time"]), *([] if sorted_ts else ["inputs: ts are not sorted"])]
+    found = [] if np.isfinite(f).all() else ["dynamics: f is not finite at the first time"]
+    return found if sorted_ts else [*found, "inputs: ts are not sorted"]
 
 
 def _radii(vector: dict[str, Any]) -> list[str]:
@@ -156,21 +158,9 @@ def _condition(vector: dict[str, Any]) -> list[str]:
             if not -1e-9 <= have[name] / want[name] - 1 <= 2e-3]  # fmt: skip
 
 
-FLOATS = {
-    "constant": float,
-    **{name: getattr(np, name) for name in ("tanh", "sin", "cos", "exp", "log", "sqrt")},
-    "softplus": lambda x: np.logaddexp(0, x),
-    "sigmoid": lambda x: (1 + np.tanh(x / 2)) / 2,
-    "relu": lambda x: np.maximum(x, 0),
-}
-
-
 def _f(dynamics: Dynamics, z: list[float], t: float, theta: list[float]) -> np.ndarray:
     with np.errstate(all="ignore"):
-        try:
-            return np.array(evaluate(dynamics, FLOATS, z, t, theta), float)
-        except ZeroDivisionError:
-            return np.full(dynamics.dim, np.nan)
+        return np.array(evaluate(dynamics, ARRAYS, z, t, theta), float)
 
 
 def _shape(value: Any, leaf: int) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ def schema(name: str, root: Path = ROOT) -> dict[str, Any]:
 
 
 def manifest(root: Path = ROOT) -> dict[str, Any]:
-    """The manifest that the files ask for: an entry a vector and the totals. `file_sha256` is of the file's bytes, `sha256` of its content."""
+    """The manifest that the files ask for: an entry a vector, and totals. file_sha256 is of the file, sha256 of the vector's content."""
     entries = []
     for file in files(root):
         vector, content = read(file), file.read_bytes()

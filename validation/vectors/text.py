@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -31,7 +31,7 @@ def content_sum(vector: dict[str, Any]) -> str:
 
 
 def dyadic(x: float | int | str) -> str:
-    """The decimal string of a number with at most 8 significant bits. ValueError for any other; "NaN", "INF" and "-INF" stay as they are."""
+    """The decimal string of a number with at most 8 significant bits; ValueError for others. "NaN", "INF" and "-INF" stay as they are."""
     if x in ("NaN", "INF", "-INF"):
         return str(x)
     number = Decimal(x)
@@ -54,11 +54,6 @@ def dyadic_fault(word: str) -> str:
     while odd and odd % 2 == 0:
         odd //= 2
     return f"has {odd.bit_length()} significant bits, and {BITS} are allowed" if odd.bit_length() > BITS else ""
-
-
-def upper(x: float) -> str:
-    """x rounded up to four digits, as a condition number is written: the same text on every machine."""
-    return str(Context(prec=4, rounding=ROUND_CEILING).create_decimal(Decimal(x * (1 + 1e-9))).normalize())
 
 
 def _text(value: Any, indent: int, used: int) -> str:

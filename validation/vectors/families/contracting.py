@@ -32,8 +32,9 @@ def _net(z, t, theta):
 
 REQUESTS = [
     _vector(
-        "contracting-few", "Contraction by e^(-20) between two observations: reconstruction loses eight digits", _follow, [1, -0.5], [20, 16],
-        [0, 1, 1.125], flags="Contracting", discriminates="no_reset lossy_reconstruction", difficulty="higher", may_refuse=LOST,
+        "contracting-few", "Contraction by e^(-20) between two observations: reconstruction loses eight digits",
+        _follow, [1, -0.5], [20, 16], [0, 1, 1.125], flags="Contracting", discriminates="no_reset lossy_reconstruction",
+        difficulty="higher", may_refuse=LOST,
     ),
     _vector(
         "contracting-many", "The same field with seventeen observations: where the stored state is put back at each, all digits stay",
@@ -45,12 +46,13 @@ REQUESTS = [
         [0, 0.25, 0.5, 1, 1.5], flags="Contracting", discriminates="no_reset clock_backwards", difficulty="higher", may_refuse=LOST,
     ),
     _vector(
-        "contracting-cubic", "Linear and cubic decay around a rotation, five observations", _cubic, [1.5, -0.75], [6, 2],
-        [0, 0.125, 0.25, 0.5, 1], flags="Contracting OddPowers", discriminates="no_reset transpose",
+        "contracting-cubic", "Linear and cubic decay around a rotation, five observations",
+        _cubic, [1.5, -0.75], [6, 2], [0, 0.125, 0.25, 0.5, 1], flags="Contracting OddPowers", discriminates="no_reset transpose",
     ),
     _vector(
-        "contracting-net", "A net with a drain of rate 8", _net, [0.5, -0.75], [*parameters(14, 4), 8], [0, 0.125, 0.25, 0.5, 1],
-        flags="Contracting Net", discriminates="no_reset theta_sign",
+        "contracting-net", "A net with a drain of rate 8",
+        _net, [0.5, -0.75], [*parameters(14, 4), 8], [0, 0.125, 0.25, 0.5, 1], flags="Contracting Net",
+        discriminates="no_reset theta_sign",
     ),
     _vector(
         "contracting-van-der-pol", "Van der Pol's oscillator with mu = 6, mildly stiff, along its slow branch",

@@ -70,60 +70,67 @@ def _ornstein_uhlenbeck(z, t, theta):
 
 REQUESTS = [
     _units(
-        "flow-planar-1", "One planar unit in the plane", [0.5, -0.25], DATA_TO_BASE, 1, start=4, discriminates=SIGNS, difficulty="lower", tier="smoke",
-    ),
-    _units("flow-planar-3d", "One planar unit in three dimensions", [0.5, -1, 0.25], DATA_TO_BASE, 1, start=20, discriminates=SIGNS),
-    _units(
-        "flow-planar-3-units", "Three planar units: the trace is the sum of theirs, with the minus sign that eq. (10) lacks in print", [0.75, 0.25],
-        DATA_TO_BASE, 3, start=7, discriminates=f"{SIGNS} trace_of_one_unit", flags="ManyUnits",
+        "flow-planar-1", "One planar unit in the plane",
+        [0.5, -0.25], DATA_TO_BASE, 1, start=4, discriminates=SIGNS, difficulty="lower", tier="smoke",
     ),
     _units(
-        "flow-gated-2-units", "Two planar units with gates that know the time", [-0.5, 0.5], DATA_TO_BASE, 2, gates=True, start=2,
-        discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits", tier="smoke",
+        "flow-planar-3d", "One planar unit in three dimensions",
+        [0.5, -1, 0.25], DATA_TO_BASE, 1, start=20, discriminates=SIGNS,
     ),
     _units(
-        "flow-gated-3-units-forward", "Three gated units, with the data at the first time: the flow runs with the clock", [0.25, -0.75],
-        [0, 0.5, 1.5], 3, gates=True, start=13, discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits",
+        "flow-planar-3-units", "Three planar units: the trace is the sum of theirs, with the minus sign that eq. (10) lacks in print",
+        [0.75, 0.25], DATA_TO_BASE, 3, start=7, discriminates=f"{SIGNS} trace_of_one_unit", flags="ManyUnits",
+    ),
+    _units(
+        "flow-gated-2-units", "Two planar units with gates that know the time",
+        [-0.5, 0.5], DATA_TO_BASE, 2, gates=True, start=2, discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits", tier="smoke",
+    ),
+    _units(
+        "flow-gated-3-units-forward", "Three gated units, with the data at the first time: the flow runs with the clock",
+        [0.25, -0.75], [0, 0.5, 1.5], 3, gates=True, start=13, discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits",
     ),
     _vector(
-        "flow-linear", "z' = A z with a matrix that is neither symmetric nor diagonal: Gaussian to Gaussian, the trace is a constant", _matrix,
-        [0.75, -0.5], [0.25, 2, -1, 0.125], [1, 0.5, 0], flags="NonNormal", discriminates=f"{SIGNS} trace_entry", difficulty="lower", tier="smoke",
+        "flow-linear", "z' = A z with a matrix that is neither symmetric nor diagonal: Gaussian to Gaussian, the trace is a constant",
+        _matrix, [0.75, -0.5], [0.25, 2, -1, 0.125], [1, 0.5, 0], flags="NonNormal", discriminates=f"{SIGNS} trace_entry",
+        difficulty="lower", tier="smoke",
     ),
     _vector(
-        "flow-linear-3d", "A matrix in three dimensions with a trace far below the sum of its entries", _matrix, [0.5, 0.25, -1],
-        [0.5, 1, -0.75, 0.25, -0.75, 0.5, 1.25, -0.5, 0.375], [1, 0.5, 0], flags="NonNormal", discriminates=f"{SIGNS} trace_entry absolute_trace",
+        "flow-linear-3d", "A matrix in three dimensions with a trace far below the sum of its entries",
+        _matrix, [0.5, 0.25, -1], [0.5, 1, -0.75, 0.25, -0.75, 0.5, 1.25, -0.5, 0.375], [1, 0.5, 0], flags="NonNormal",
+        discriminates=f"{SIGNS} trace_entry absolute_trace",
     ),
     _vector(
-        "flow-affine-in-time", "Rates that change with the time, and a drift: a Gaussian with moving mean and covariance", _affine_in_time,
-        [0.5, 1], [0.5, -0.75, 1.25], [1.5, 0.75, 0], discriminates=f"{SIGNS} clock_backwards",
+        "flow-affine-in-time", "Rates that change with the time, and a drift: a Gaussian with moving mean and covariance",
+        _affine_in_time, [0.5, 1], [0.5, -0.75, 1.25], [1.5, 0.75, 0], discriminates=f"{SIGNS} clock_backwards",
     ),
     _vector(
         "flow-rotation", "A rotation: the trace is zero and log p is that of the base, wherever the flow goes",
-        lambda z, t, theta: [-theta[0] * (1 + t) * z[1], theta[0] * (1 + t) * z[0]], [1, -0.5], [0.75], [1, 0.5, 0],
-        flags="TraceZero", discriminates="trace_entry base_at_wrong_end", difficulty="lower",
+        lambda z, t, theta: [-theta[0] * (1 + t) * z[1], theta[0] * (1 + t) * z[0]], [1, -0.5], [0.75], [1, 0.5, 0], flags="TraceZero",
+        discriminates="trace_entry base_at_wrong_end", difficulty="lower",
     ),
     _vector(
-        "flow-hamiltonian", "Each half moves by a function of the other: volume is kept, the density is not that of a rotation", _hamiltonian,
-        [0.5, 0.75], [1.5, 0.75, -1.25, 0.5], [1.5, 0.75, 0], statements=f"{FLOW} S49", flags="TraceZero", discriminates="trace_entry",
+        "flow-hamiltonian", "Each half moves by a function of the other: volume is kept, the density is not that of a rotation",
+        _hamiltonian, [0.5, 0.75], [1.5, 0.75, -1.25, 0.5], [1.5, 0.75, 0], statements=f"{FLOW} S49", flags="TraceZero",
+        discriminates="trace_entry",
     ),
     _net(
-        "flow-net-2-3-2", "A net with the time as an input, as a flow", (2, 3, 2), "tanh", [0.25, -0.5], DATA_TO_BASE, 6,
-        discriminates=f"{SIGNS} trace_entry clock_backwards",
+        "flow-net-2-3-2", "A net with the time as an input, as a flow",
+        (2, 3, 2), "tanh", [0.25, -0.5], DATA_TO_BASE, 6, discriminates=f"{SIGNS} trace_entry clock_backwards",
     ),
     _net(
-        "flow-net-3-3-3", "A net in three dimensions: an estimate of the trace left on at evaluation is seen", (3, 3, 3), "tanh", [0.25, -0.5, 0.75],
-        DATA_TO_BASE, 15, discriminates=f"{SIGNS} trace_entry estimate_at_evaluation",
+        "flow-net-3-3-3", "A net in three dimensions: an estimate of the trace left on at evaluation is seen",
+        (3, 3, 3), "tanh", [0.25, -0.5, 0.75], DATA_TO_BASE, 15, discriminates=f"{SIGNS} trace_entry estimate_at_evaluation",
     ),
     _net(
-        "flow-net-softplus", "softplus: the trace passes through the logistic function", (2, 3, 2), "softplus", [-0.5, 0.25], [1, 0.25, 0], 22,
-        discriminates=SIGNS,
+        "flow-net-softplus", "softplus: the trace passes through the logistic function",
+        (2, 3, 2), "softplus", [-0.5, 0.25], [1, 0.25, 0], 22, discriminates=SIGNS,
     ),
     _vector(
-        "flow-residual", "tanh(W z + b + w t) - z: a trace that forgets the minus z is off by two", _residual, [0.5, -0.75], parameters(8, 11),
-        [0, 0.5, 1], flags="Net Decaying", discriminates=f"{SIGNS} trace_without_minus_d",
+        "flow-residual", "tanh(W z + b + w t) - z: a trace that forgets the minus z is off by two",
+        _residual, [0.5, -0.75], parameters(8, 11), [0, 0.5, 1], flags="Net Decaying", discriminates=f"{SIGNS} trace_without_minus_d",
     ),
     _vector(
-        "flow-ornstein-uhlenbeck", "The probability flow of an Ornstein-Uhlenbeck process, whose densities the Fokker-Planck equation gives",
+        "flow-ornstein-uhlenbeck", "The probability flow of an Ornstein-Uhlenbeck process (Fokker-Planck equation)",
         _ornstein_uhlenbeck, [0.75], [0.75, 1, -0.5, 0.625], [1.5, 0.75, 0.25], statements=f"{FLOW} S53", flags="Division",
         discriminates=f"{SIGNS} clock_backwards",
     ),

@@ -34,24 +34,24 @@ REQUESTS = [
         discriminates=CLOCK, difficulty="lower", tier="smoke",
     ),
     _vector(
-        "forced-modulated", "z' = theta cos(w t) z: the rate itself changes sign", lambda z, t, theta: [theta[0] * cos(theta[1] * t) * z[0]],
-        [0.75], [1.25, 2], [0.5, 1, 1.5, 3], discriminates=CLOCK,
+        "forced-modulated", "z' = theta cos(w t) z: the rate itself changes sign",
+        lambda z, t, theta: [theta[0] * cos(theta[1] * t) * z[0]], [0.75], [1.25, 2], [0.5, 1, 1.5, 3], discriminates=CLOCK,
     ),
     _vector(
-        "forced-time-quadratic", "z' = theta t z^2: time and state in one product", lambda z, t, theta: [theta[0] * t * z[0] ** 2], [0.75], [0.5],
-        [0.5, 1, 1.5, 2], flags="Growing", discriminates=CLOCK,
+        "forced-time-quadratic", "z' = theta t z^2: time and state in one product",
+        lambda z, t, theta: [theta[0] * t * z[0] ** 2], [0.75], [0.5], [0.5, 1, 1.5, 2], flags="Growing", discriminates=CLOCK,
     ),
     _vector(
-        "forced-rotation", "A rotation whose speed varies: the norm is kept whatever the clock says, the angle is not", _turning, [1, -0.5],
-        [0.75, 1.5], [0.25, 1, 1.75, 3], flags="TraceZero", discriminates=f"transpose {CLOCK}",
+        "forced-rotation", "A rotation whose speed varies: the norm is kept whatever the clock says, the angle is not",
+        _turning, [1, -0.5], [0.75, 1.5], [0.25, 1, 1.75, 3], flags="TraceZero", discriminates=f"transpose {CLOCK}",
     ),
     _vector(
-        "forced-oscillator", "A driven, damped oscillator: all four parameters, five times", _driven, [0.5, 0.25], [2, 0.25, 1, 1.5],
-        [0.5, 1, 2, 3, 4], discriminates=f"{CLOCK} parameter_order", tier="smoke",
+        "forced-oscillator", "A driven, damped oscillator: all four parameters, five times",
+        _driven, [0.5, 0.25], [2, 0.25, 1, 1.5], [0.5, 1, 2, 3, 4], discriminates=f"{CLOCK} parameter_order", tier="smoke",
     ),
     _vector(
-        "forced-parametric", "A spring whose stiffness varies: df/dz depends on the time", _parametric, [1, 0.25], [1.5, 0.75],
-        [0.25, 1, 2, 3], flags="TraceZero", discriminates=f"transpose {CLOCK}",
+        "forced-parametric", "A spring whose stiffness varies: df/dz depends on the time",
+        _parametric, [1, 0.25], [1.5, 0.75], [0.25, 1, 2, 3], flags="TraceZero", discriminates=f"transpose {CLOCK}",
     ),
     _vector(
         "forced-power", "z' = theta t^3: df/dz = 0, so that it tells nothing of the adjoint; only of the nodes of a method",
@@ -60,8 +60,8 @@ REQUESTS = [
     ),
     _vector(
         "forced-two-clocks", "Two components with clocks of their own and a coupling that fades as e^(-t)",
-        lambda z, t, theta: [sin(theta[0] * t) - z[0] * z[1], theta[1] * exp(-t) * z[0] - z[1] / 2], [0.75, 0.5], [3, 1.5], [0, 0.5, 1.5, 2.5],
-        discriminates=CLOCK,
+        lambda z, t, theta: [sin(theta[0] * t) - z[0] * z[1], theta[1] * exp(-t) * z[0] - z[1] / 2], [0.75, 0.5], [3, 1.5],
+        [0, 0.5, 1.5, 2.5], discriminates=CLOCK,
     ),
     _vector(
         "forced-edge-of-domain", "sqrt(t - 31/32) from t = 1 on: a stage before the first time has no value",

@@ -54,7 +54,7 @@ def _jacobian(z, t, theta):
 
 REQUESTS = [
     _poisson(
-        "poisson-exponential-rate", "sum of log rates at three events minus the integral of the rate, log rate linear in time: a closed form",
+        "poisson-exponential-rate", "Log rates at three events minus the integral of the rate, log rate linear in time: a closed form",
         _exponential, [-0.5, 0], [0.75], [0, 0.5, 1.25, 1.75, 2.5], [[0, 0], [1, 0], [1, 0], [1, 0], [0, -1]],
         statements="S3 S6 S8 S9 S12 S13 S78 S79 S81", difficulty="lower",
     ),
@@ -64,20 +64,20 @@ REQUESTS = [
         [[0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, -1]], statements="S3 S6 S8 S9 S12 S13 S78 S79 S81", tier="smoke",
     ),
     _poisson(
-        "poisson-latent-net", "A latent net and the rate softplus(c . z + d), with data terms beside the events", _latent_net, [0.5, -0.5, 0],
-        [*parameters(17, 8), 0.75, -0.5, 0.25], [0, 0.5, 1, 1.5, 2],
+        "poisson-latent-net", "A latent net and the rate softplus(c . z + d), with data terms beside the events",
+        _latent_net, [0.5, -0.5, 0], [*parameters(17, 8), 0.75, -0.5, 0.25], [0, 0.5, 1, 1.5, 2],
         [[0, 0, 0], [1, -0.25, 0], [0.5, 0.75, 0], [-1, 0.5, 0], [0.25, 0, -1]],
     ),
     _cost(
-        "running-cost-quadratic", "z' = A z with the integral of |z|^2/2", _quadratic, [1, -0.5, 0], [-0.5, 1.5, -1, 0.25], [0, 0.5, 1, 2],
-        difficulty="lower",
+        "running-cost-quadratic", "z' = A z with the integral of |z|^2/2",
+        _quadratic, [1, -0.5, 0], [-0.5, 1.5, -1, 0.25], [0, 0.5, 1, 2], difficulty="lower",
     ),
     _cost(
-        "running-cost-kinetic", "A net with its kinetic energy, as regularised flows have it", _kinetic, [0.5, -0.25, 0], parameters(20, 19),
-        [0, 0.25, 0.75, 1.5], statements=f"{GRADIENTS} E12",
+        "running-cost-kinetic", "A net with its kinetic energy, as regularised flows have it",
+        _kinetic, [0.5, -0.25, 0], parameters(20, 19), [0, 0.25, 0.75, 1.5], statements=f"{GRADIENTS} E12",
     ),
     _cost(
-        "running-cost-jacobian", "The integral of |df/dz|_F^2 along a net of one layer", _jacobian, [0.25, 0.75, 0], [1.25, -0.75, 0.5, -1, 0.75, -0.5],
-        [0, 0.5, 1, 2], statements=f"{GRADIENTS} E12",
+        "running-cost-jacobian", "The integral of |df/dz|_F^2 along a net of one layer",
+        _jacobian, [0.25, 0.75, 0], [1.25, -0.75, 0.5, -1, 0.75, -0.5], [0, 0.5, 1, 2], statements=f"{GRADIENTS} E12",
     ),
 ]

@@ -7,10 +7,8 @@ from functools import partial
 from ...ir.build import cos, mlp, sin
 from .request import parameters, request
 
-_vector = partial(request, author="families/observations.py")
-_observed = partial(_vector, "observations")
-_reversed = partial(_vector, "reversed")
-_repeated = partial(_vector, "repeated")
+_AUTHOR = "families/observations.py"
+_observed, _reversed, _repeated = (partial(request, family, _AUTHOR) for family in ("observations", "reversed", "repeated"))
 REFUSES_REPEATS = "equal times may be declined, if the message says that times must be distinct; numbers that are not these are a failure"
 REFUSES_ONE = "a grid of one time may be declined, if the message says so"
 
@@ -26,72 +24,75 @@ def _rotor(z, t, theta):
     return [-alpha * z[0] + beta * cos(t) * z[1], -beta * cos(t) * z[0] - alpha * z[1] + t / 4]
 
 
-_NET, _, _N = mlp((2, 3, 2), "tanh")
+_NET, _D, _N = mlp((2, 3, 2), "tanh")
 
 REQUESTS = [
     _observed(
-        id="observations-start-and-zero-rows", title="Weights at the first time and at two others, nothing at the rest nor at the end", f=_driven,
-        z0=[0.75, -0.5], theta=[1.5, 0.75, 2], ts=[0, 0.5, 1, 1.5, 2.5, 3],
-        cotangents=[[1, -0.5], [0, 0], [-0.75, 1.25], [0, 0], [0.5, -1], [0, 0]],
+        "observations-start-and-zero-rows", "Weights at the first time and at two others, nothing at the rest nor at the end",
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1, 1.5, 2.5, 3], [[1, -0.5], [0, 0], [-0.75, 1.25], [0, 0], [0.5, -1], [0, 0]],
         discriminates="no_observation_at_t0 no_jump t0_with_g0 wrong_observation", tier="smoke",
     ),
     _observed(
-        id="observations-start-only", title="The loss reads z(t0) alone: dL/dz0 is that weight, and everything else is exactly zero", f=_driven,
-        z0=[0.75, -0.5], theta=[1.5, 0.75, 2], ts=[0, 0.5, 1], cotangents=[[1, -0.5], [0, 0], [0, 0]],
+        "observations-start-only", "The loss reads z(t0) alone: dL/dz0 is that weight, and everything else is exactly zero",
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1], [[1, -0.5], [0, 0], [0, 0]],
         discriminates="no_observation_at_t0 t0_with_g0", result="recommended",
     ),
     _observed(
-        id="observations-inside-only", title="One interior time is read: the gradients are those of the problem cut there", f=_rotor,
-        z0=[1, 0.5], theta=[0.25, 1.5], ts=[0.5, 1, 1.75, 2.5, 4], cotangents=[[0, 0], [0, 0], [1, -0.75], [0, 0], [0, 0]],
+        "observations-inside-only", "One interior time is read: the gradients are those of the problem cut there",
+        _rotor, [1, 0.5], [0.25, 1.5], [0.5, 1, 1.75, 2.5, 4], [[0, 0], [0, 0], [1, -0.75], [0, 0], [0, 0]],
         discriminates="no_jump wrong_observation clock_backwards", result="recommended",
     ),
     _observed(
-        id="observations-many", title="Twenty irregular times: each jump of the adjoint at its own place", f=_rotor, z0=[0.75, -1], theta=[0.125, 2],
-        ts=[0, 0.125, 0.1875, 0.5, 0.5625, 0.75, 0.875, 1, 1.125, 1.375, 1.5, 1.75, 1.875, 2, 2.125, 2.25, 2.5, 2.625, 2.75, 3],
+        "observations-many", "Twenty irregular times: each jump of the adjoint at its own place",
+        _rotor, [0.75, -1], [0.125, 2],
+        [0, 0.125, 0.1875, 0.5, 0.5625, 0.75, 0.875, 1, 1.125, 1.375, 1.5, 1.75, 1.875, 2, 2.125, 2.25, 2.5, 2.625, 2.75, 3],
         discriminates="no_jump wrong_observation drifting_clock t_reversed",
     ),
     _observed(
-        id="observations-clustered", title="Times 1/128 apart beside a gap of two: steps that end at outputs become tiny, then large", f=_driven,
-        z0=[-0.5, 1], theta=[2, 0.5, 1.5], ts=[0, 0.0078125, 0.015625, 0.0234375, 2, 2.015625, 2.03125],
+        "observations-clustered", "Times 1/128 apart beside a gap of two: steps that end at outputs become tiny, then large",
+        _driven, [-0.5, 1], [2, 0.5, 1.5], [0, 0.0078125, 0.015625, 0.0234375, 2, 2.015625, 2.03125],
         discriminates="no_jump wrong_observation linear_outputs",
     ),
     _observed(
-        id="observations-one-time", title="A grid of one time: the state is z0, dL/dz0 the weight, and dL/dtheta exactly zero, not missing", f=_driven,
-        z0=[0.75, -0.5], theta=[1.5, 0.75, 2], ts=[0.5], cotangents=[[1, -0.5]], discriminates="one_time", result="recommended",
+        "observations-one-time", "A grid of one time: the state is z0, dL/dz0 the weight, and dL/dtheta exactly zero, not missing",
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0.5], [[1, -0.5]], discriminates="one_time", result="recommended",
         may_refuse=REFUSES_ONE,
     ),
     _reversed(
-        id="reversed-sine", title="The smallest telling problem with decreasing times", f=lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]],
-        z0=[0.5], theta=[0.75, 1.5, 2], ts=[2.5, 1.5, 0.75, 0.25], discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed",
-        difficulty="lower", tier="smoke",
+        "reversed-sine", "The smallest telling problem with decreasing times",
+        lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]], [0.5], [0.75, 1.5, 2], [2.5, 1.5, 0.75, 0.25],
+        discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed", difficulty="lower", tier="smoke",
     ),
     _reversed(
-        id="reversed-driven-spring", title="A driven spring, from 2 down to -1: through the time zero", f=_driven, z0=[0.5, 0.75], theta=[1.5, 0.75, 2],
-        ts=[2, 1.25, 0.5, -0.5, -1], discriminates="step_backwards clock_backwards t_sign no_t0",
+        "reversed-driven-spring", "A driven spring, from 2 down to -1: through the time zero",
+        _driven, [0.5, 0.75], [1.5, 0.75, 2], [2, 1.25, 0.5, -0.5, -1], discriminates="step_backwards clock_backwards t_sign no_t0",
     ),
     _reversed(
-        id="reversed-rotor", title="Damping becomes growth when the time decreases", f=_rotor, z0=[0.5, -0.25], theta=[0.5, 1.5],
-        ts=[3, 2, 1.25, 0.5], discriminates="step_backwards clock_backwards t_reversed",
+        "reversed-rotor", "Damping becomes growth when the time decreases",
+        _rotor, [0.5, -0.25], [0.5, 1.5], [3, 2, 1.25, 0.5], discriminates="step_backwards clock_backwards t_reversed",
     ),
     _reversed(
-        id="reversed-net", title="A net with the time as an input, backwards", f=_NET, z0=[0.25, 0.5], theta=parameters(_N, 17), ts=[1.5, 1, 0.25, 0],
-        flags="Net", discriminates="step_backwards clock_backwards transpose theta_sign t_reversed", tier="smoke",
+        "reversed-net", "A net with the time as an input, backwards",
+        _NET, [0.25, 0.5], parameters(_N, 17), [1.5, 1, 0.25, 0], flags="Net",
+        discriminates="step_backwards clock_backwards transpose theta_sign t_reversed", tier="smoke",
     ),
     _reversed(
-        id="reversed-negative-times", title="All times negative and decreasing", f=_rotor, z0=[1, -0.75], theta=[-0.25, 2], ts=[-0.5, -1, -2, -3],
-        discriminates="step_backwards clock_backwards t_sign",
+        "reversed-negative-times", "All times negative and decreasing",
+        _rotor, [1, -0.75], [-0.25, 2], [-0.5, -1, -2, -3], discriminates="step_backwards clock_backwards t_sign",
     ),
     _repeated(
-        id="repeated-inside-and-end", title="Two equal times inside and two at the end: equal rows, and their weights add up", f=_driven,
-        z0=[0.75, -0.5], theta=[1.5, 0.75, 2], ts=[0, 0.5, 0.5, 1.5, 1.5], discriminates="repeated_times", result="recommended",
+        "repeated-inside-and-end", "Two equal times inside and two at the end: equal rows, and their weights add up",
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 0.5, 1.5, 1.5], discriminates="repeated_times", result="recommended",
         may_refuse=REFUSES_REPEATS,
     ),
     _repeated(
-        id="repeated-start", title="The first time twice: the second of the two moves the state, the first does not", f=_rotor, z0=[1, 0.5],
-        theta=[0.25, 1.5], ts=[0.5, 0.5, 1, 2], discriminates="repeated_times t0_with_g0", result="recommended", may_refuse=REFUSES_REPEATS,
+        "repeated-start", "The first time twice: the second of the two moves the state, the first does not",
+        _rotor, [1, 0.5], [0.25, 1.5], [0.5, 0.5, 1, 2], discriminates="repeated_times t0_with_g0", result="recommended",
+        may_refuse=REFUSES_REPEATS,
     ),
     _repeated(
-        id="repeated-reversed", title="Three equal times on a decreasing grid", f=_rotor, z0=[-0.5, 0.75], theta=[0.25, 1.5], ts=[2, 1, 1, 1, 0.25],
-        discriminates="repeated_times step_backwards", result="recommended", may_refuse=REFUSES_REPEATS,
+        "repeated-reversed", "Three equal times on a decreasing grid",
+        _rotor, [-0.5, 0.75], [0.25, 1.5], [2, 1, 1, 1, 0.25], discriminates="repeated_times step_backwards", result="recommended",
+        may_refuse=REFUSES_REPEATS,
     ),
 ]
