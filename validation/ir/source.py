@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .dynamics import NARY, Dynamics, Expression
+from .lanes import in_lanes
 
 
 def source(dynamics: Dynamics, language: str) -> str:
@@ -29,19 +30,23 @@ def function(dynamics: Dynamics) -> Callable[[Any, Any, Any, Any], Any]:
     The dtype is that of z and theta. Plain float64 arrays are taken apart into Python's floats, which compute faster than NumPy's scalars
     and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take their place.
     """
-    space: dict[str, Any] = {}
-    exec(compile(f"def on_scalars(xp, z, t, theta, zero):\n{textwrap.indent(_body(dynamics, XP), '    ')}\n", "<dynamics>", "exec"), space)
-    on_scalars = space["on_scalars"]
+    on_floats, on_arrays = _python_function(_body(dynamics, XP)), _python_function(_array_body(dynamics))
 
     def rhs(xp: Any, z: Any, t: Any, theta: Any) -> Any:
         if type(z) is np.ndarray and type(theta) is np.ndarray and z.dtype == theta.dtype == np.float64 and isinstance(t, float):
             try:
-                return np.array(on_scalars(np, z.tolist(), float(t), theta.tolist(), 0.0))
+                return np.array(on_floats(np, z.tolist(), float(t), theta.tolist(), 0.0))
             except ZeroDivisionError:
                 pass
-        return xp.stack(on_scalars(xp, list(z), t, list(theta), xp.zeros_like(z[0])))
+        return on_arrays(xp, z, t, theta, xp.zeros_like(z[0]))
 
     return rhs
+
+
+def _python_function(body: str) -> Callable[..., Any]:
+    space: dict[str, Any] = {}
+    exec(compile(f"def f(xp, z, t, theta, zero):\n{textwrap.indent(body, '    ')}\n", "<dynamics>", "exec"), space)
+    return space["f"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,18 @@ def _body(dynamics: Dynamics, dialect: Dialect) -> str:
     return "\n".join([*printer.lines, dialect.returned.format(components=", ".join(components))])
 
 
+def _array_body(dynamics: Dynamics) -> str:
+    """The same for arrays, lane by lane (see lanes.py)."""
+    printer = _Printer(XP)
+    lines, components = in_lanes(dynamics)
+    for name, _, e in lines:
+        printer.varies[name] = printer.defined(name, printer.text(e)).varies
+    if len({name for name, _ in components}) == 1 and lines[-1].size == len(components):
+        return "\n".join([*printer.lines, f"return {lines[-1].name}"])
+    texts = [printer.lifted(Text(text, ATOM, printer.varies[name])).text for name, text in components]
+    return "\n".join([*printer.lines, f"return xp.stack([{', '.join(texts)}])"])
+
+
 SUM, PRODUCT, SIGN, ATOM = range(4)
 LONGEST = 64  # operands of a sum in one line: compilers recurse
 
@@ -87,12 +104,13 @@ class Text:
 
 
 class _Printer:
-    """Prints expressions; lines are the definitions that they needed, shared the texts of "let"."""
+    """Prints expressions; lines are the definitions that they needed, shared the texts of "let", varies tells which arrays depend on z or theta."""
 
     def __init__(self, dialect: Dialect):
         self.dialect = dialect
         self.lines: list[str] = []
         self.shared: list[Text] = []
+        self.varies = {"z": True, "theta": True}
         self.names = 0
 
     def text(self, e: Expression) -> Text:
@@ -103,6 +121,8 @@ class _Printer:
             return self.shared[operands[0]]
         if head in ("z", "theta"):
             return Text(f"{head}[{operands[0]}]", ATOM, True)
+        if head == "part":
+            return Text(operands[1], ATOM, self.varies[operands[0]])
         if head == "t":
             return Text("t", ATOM, False)
         if head == "pow":
@@ -153,7 +173,7 @@ PLAIN = ("tanh", "sin", "cos", "exp", "log", "sqrt")
 
 
 def _functions(prefix: str, **more: str) -> dict[str, str]:
-    return {**{name: f"{prefix}.{name}({{}})" for name in PLAIN}, **more}
+    return {**{name: f"{prefix}{name}({{}})" for name in PLAIN}, **more}
 
 
 def _python(imports: str, zero: str = "") -> str:
@@ -162,31 +182,31 @@ def _python(imports: str, zero: str = "") -> str:
 
 XP = Dialect(
     # Stable, and with derivatives that are: softplus(x) = log(e^x + e^0), sigmoid(x) = e^-softplus(-x).
-    functions=_functions("xp", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"),
+    functions=_functions("xp.", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"),
     layout="{body}",
     returned="return [{components}]",
     zero="zero",
 )
 DIALECTS = {
     "numpy": Dialect(
-        functions=_functions("np", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"),
+        functions=_functions("np.", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"),
         layout=_python("import numpy as np"),
         returned="return np.array([{components}])",
     ),
     "torch": Dialect(
         # torch's own softplus is the identity above 20.
-        functions=_functions("torch", softplus="torch.logaddexp({}, zero)", sigmoid="torch.sigmoid({})", relu="torch.relu({})"),
+        functions=_functions("torch.", softplus="torch.logaddexp({}, zero)", sigmoid="torch.sigmoid({})", relu="torch.relu({})"),
         layout=_python("import torch", "    zero = torch.zeros_like(z[0])\n"),
         returned="return torch.stack([{components}])",
         zero="zero",
     ),
     "jax": Dialect(
-        functions=_functions("jnp", softplus="jax.nn.softplus({})", sigmoid="jax.nn.sigmoid({})", relu="jax.nn.relu({})"),
+        functions=_functions("jnp.", softplus="jax.nn.softplus({})", sigmoid="jax.nn.sigmoid({})", relu="jax.nn.relu({})"),
         layout=_python("import jax\nimport jax.numpy as jnp"),
         returned="return jnp.stack([{components}])",
     ),
     "cpp": Dialect(
-        functions=_functions("std", softplus="softplus({})", sigmoid="sigmoid({})", relu="std::fmax({}, 0.0)"),
+        functions=_functions("std::", softplus="softplus({})", sigmoid="sigmoid({})", relu="std::fmax({}, 0.0)"),
         layout="""#include <cmath>
 
 static inline double softplus(double x) {{ return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }}
