@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import statements
+from ..ir.duals import duals, parts, variables
 from ..ir.dynamics import Dynamics, evaluate, parse
-from ..ir.floats import ARRAYS
+from ..ir.floats import ARRAYS, FLOATS
 from . import VERSION, facts
 from .text import content_sum, dyadic_fault
 
@@ -137,11 +138,26 @@ def _consistency(vector: dict[str, Any], dynamics: Dynamics) -> list[str]:
     scale = float(size) * max(1.0, float(largest)) * max(1.0, float(np.abs(f).max()))
     if not np.allclose(dts, [float(x) for x in expected["dL_dts"]], rtol=0, atol=1e-13 * scale):
         found.append("consistency: expected/dL_dts is not g . f")
-    if vector["flow"]:
-        base = -sum(float(x) ** 2 for x in z[-1]) / 2 - D * math.log(2 * math.pi) / 2
-        if not math.isclose(float(expected["log_p"]), base - float(expected["int_minus_trace"][-1]), abs_tol=1e-13 * scale):
-            found.append("consistency: expected/log_p is not log base(z) - int_minus_trace")
-    return found
+    return found + (_flow(vector, dynamics, f, 1e-13 * scale) if vector["flow"] else [])
+
+
+def _flow(vector: dict[str, Any], dynamics: Dynamics, f: list[np.ndarray], slack: float) -> list[str]:
+    """log p itself, and Liouville's equation at both ends: d log p/dt = -f . grad log p - tr for x, -z . f + tr for the base."""
+    inputs, expected = vector["inputs"], {name: np.array(x, float) for name, x in facts.middles_of(vector["expected"]).items()}
+    z, changes, theta = expected["z"], expected["int_minus_trace"], [float(x) for x in inputs["theta"]]
+    traces = []
+    for i in (0, -1):
+        found = evaluate(dynamics, duals(FLOATS), variables(z[i].tolist()), float(inputs["ts"][i]), theta)
+        traces.append(sum(parts(x)[1].get(j, 0.0) for j, x in enumerate(found)))
+    log_p = -z[-1] @ z[-1] / 2 - dynamics.dim * math.log(2 * math.pi) / 2 - changes[-1]
+    dts = [-expected["dlogp_dx"] @ f[0] - traces[0], -z[-1] @ f[-1] + traces[1]]
+    largest = max(np.abs(z).max(), np.abs(changes).max())
+    checks = [
+        (np.isclose(expected["log_p"], log_p, rtol=0, atol=slack), "consistency: expected/log_p is not log base(z) - int_minus_trace"),
+        (np.allclose(expected["dlogp_dts"], dts, rtol=0, atol=slack), "consistency: expected/dlogp_dts does not satisfy Liouville's equation"),
+        (np.isclose(float(vector["condition"]["flow_largest"]), largest, rtol=1e-3), "condition: flow_largest is not the largest of z and l"),
+    ]
+    return [sentence for holds, sentence in checks if not holds]
 
 
 def _condition(vector: dict[str, Any]) -> list[str]:

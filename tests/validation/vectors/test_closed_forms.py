@@ -7,7 +7,7 @@ from refnode_validation.vectors.tasks import density, task, vectors
 
 CLOSED = {
     "linear-spiral": planar.p05b, "linear-oscillator": planar.p05a, "linear-saddle": planar.p03, "linear-non-normal": planar.p03,
-    "linear-defective": planar.p03, "linear-growing-shear": planar.p03, "linear-affine": planar.p04, "nonlinear-logistic": scalar.p06,
+    "linear-defective": planar.p03, "linear-growing-shear": planar.p03, "nonlinear-logistic": scalar.p06,
     "nonlinear-bernoulli": scalar.p07, "nonlinear-tanh": scalar.p08a, "nonlinear-tangent": scalar.p08b,
     "nonlinear-before-the-pole": scalar.p08c, "nonlinear-gompertz": scalar.p13, "nonlinear-cubic": scalar.p14,
     "nonlinear-stuart-landau": planar.p28, "forced-sine": forced.p10, "forced-modulated": forced.p09, "forced-time-quadratic": forced.p12,

@@ -67,11 +67,6 @@ def _no_field(vector):
     del vector["title"]
 
 
-def _one_weight(vector):
-    vector["inputs"]["cotangents"] = [["0", "0"]] * 3 + [["1", "-0.5"]]
-    vector["flags"], vector["notes"] = ["Decaying"], {"Decaying": vector["notes"]["Decaying"]}
-
-
 def _positive(vector):
     vector["inputs"]["cotangents"] = [[x.removeprefix("-") for x in row] for row in vector["inputs"]["cotangents"]]
 
@@ -81,7 +76,7 @@ CASES = {  # name: (vector, change, honest, fault)
     "schema: a key is missing": (SPIRAL, _no_field, True, "schema: at the top: 'title' is a required property"),
     "schema: a key too many": (SPIRAL, _set("more", value=1), True, "Additional properties are not allowed ('more' was unexpected)"),
     "schema: a flow without log_p": (FLOW, lambda v: v["expected"].pop("log_p"), True, "schema: at"),
-    "schema: a negative one with values": (NEGATIVE, _set("expected", value={}), True, "schema: at expected"),
+    "schema: a negative one with values": (NEGATIVE, _set("expected", value={}), True, "schema: at"),
     "schema: radius without mid": (SPIRAL, _ball("z", 1, 0, value=["1"]), True, "schema: at expected"),
     "sum": (SPIRAL, _set("sha256", value="0" * 64), False, "sha256: is not that of"),
     "sum of other content": (SPIRAL, _set("inputs", "z0", 0, value="1.5"), False, "sha256: is not that of"),
@@ -112,11 +107,13 @@ CASES = {  # name: (vector, change, honest, fault)
     "dL_dtheta": (SPIRAL, _ball("dL_dtheta", 1, 0, value="2.3558008"), True, "consistency: expected/dL_dtheta does not follow"),
     "dL_dts": (SPIRAL, _ball("dL_dts", 2, 0, value="-1.13"), True, "consistency: expected/dL_dts is not g . f"),
     "log_p": (FLOW, _ball("log_p", 0, value="-2"), True, "consistency: expected/log_p is not log base(z) - int_minus_trace"),
+    "dlogp_dts": (FLOW, _ball("dlogp_dts", 0, 0, value="0.1"), True, "consistency: expected/dlogp_dts does not satisfy Liouville's equation"),
+    "dlogp_dx": (FLOW, _ball("dlogp_dx", 0, 0, value="0.1"), True, "consistency: expected/dlogp_dts does not satisfy Liouville's equation"),
+    "largest": (FLOW, _set("condition", "flow_largest", value="3"), True, "condition: flow_largest is not the largest of z and l"),
     "gamma too small": (SPIRAL, _set("condition", "value_gamma", value="1.2"), True, "condition: value_gamma is 1.2, the sensitivities say 1.219"),
     "gamma too large": (SPIRAL, _set("condition", "gradient_gamma", value="2"), True, "condition: gradient_gamma is 2"),
     "gamma backwards": (SPIRAL, _set("condition", "reconstruction_gamma", value="1"), True, "condition: reconstruction_gamma is 1"),
     "trust": (SPIRAL, _set("provenance", "trust", value="asserted"), True, "gating: its trust is asserted, which never gates"),
-    "one observation": (SPIRAL, _one_weight, True, "gating: the loss reads one time only"),
     "one sign": (SPIRAL, _positive, True, "gating: all weights have one sign"),
     "file": (SPIRAL, _set("id", value="linear-circle"), False, "file: linear/linear-spiral.json holds linear/linear-circle"),
     "supersedes": (SPIRAL, _set("supersedes", value="linear-line"), True, "ids: supersedes linear-line, which has no tombstone"),
@@ -132,11 +129,14 @@ def test_each_rule_finds_its_fault(tmp_path, name):
     assert any(line.startswith(f"{id}: ") and fault in line for line in faults), faults
 
 
-def test_no_feedback_does_not_gate(tmp_path):
-    root = collection(tmp_path, ["forced-power"])
+@pytest.mark.parametrize(
+    ("id", "fault"), [("forced-power", "df/dz is zero along the solution"), ("observations-start-only", "the loss reads one time only")]
+)
+def test_what_must_not_gate(tmp_path, id, fault):
+    root = collection(tmp_path, [id])
     assert lint(root) == []
-    spoil(root, "forced-power", _set("result", value="required"))
-    assert lint(root) == ["forced-power: gating: df/dz is zero along the solution"]
+    spoil(root, id, _set("result", value="required"))
+    assert lint(root) == [f"{id}: gating: {fault}"]
 
 
 def test_a_file_that_is_not_json(tmp_path):

@@ -41,7 +41,7 @@ def with_notes(root):
     """The notes that the request needs."""
     notes = store.notes()
     mine = store.notes(root)
-    mine["flags"] |= {name: notes["flags"][name] for name in ("Scalar", "ZeroRows")}
+    mine["flags"] |= {name: notes["flags"][name] for name in ("Scalar", "ZeroRows", "Negative")}
     (root / "notes.json").write_text(json.dumps(mine))
 
 
