@@ -8,6 +8,7 @@ from collections.abc import Callable
 USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
+  refnode vectors COMMAND              the test vectors: lint, show, certify again, add, remove
   refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
@@ -26,6 +27,11 @@ def validate(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         print(f'refnode validate needs the package {error.name}; install it with: pip install -e ".[validation]"', file=sys.stderr)
         return 2
+    return run(argv)
+
+
+def vectors(argv: list[str]) -> int:
+    from refnode_validation.vectors.cli import main as run
     return run(argv)
 
 
@@ -84,7 +90,7 @@ def show(argv: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "validate": validate, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "doctor": doctor, "show": show}
+    "validate": validate, "vectors": vectors, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "doctor": doctor, "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,138 @@
+"""The numbers of the certificates: balls, power series in time with ball coefficients, and complex balls.
+
+A ball is a pair (middle, radius); every operation returns a ball that contains all the results that its operands allow, rounding included.
+BALLS, for evaluate(), serves balls (flint.arb) and power series (flint.arb_series) alike; COMPLEX serves complex balls (flint.acb).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import flint
+from flint import acb, arb, arb_series, fmpq
+
+
+class Kink(ArithmeticError):
+    """relu is asked for on both sides of its kink, where it has no Taylor series."""
+
+
+@contextlib.contextmanager
+def working(bits: int, terms: int = 1) -> Iterator[None]:
+    """Balls with middles of that many bits, power series of that many terms; what held before is put back."""
+    before = flint.ctx.prec, flint.ctx.cap
+    flint.ctx.prec, flint.ctx.cap = bits, terms
+    try:
+        yield
+    finally:
+        flint.ctx.prec, flint.ctx.cap = before
+
+
+def exact(number: str | int | float | Fraction | fmpq) -> fmpq:
+    """The rational number that a decimal string, an integer, a float or a fraction stands for, exactly."""
+    if isinstance(number, fmpq):
+        return number
+    fraction = Fraction(number)
+    return fmpq(fraction.numerator, fraction.denominator)
+
+
+def number(x: fmpq) -> float:
+    """The float next to a rational number."""
+    return int(x.p) / int(x.q)
+
+
+def square(middle: Any, radius: Any) -> acb:
+    """The complex square that contains the disc of that radius around a real ball."""
+    return acb(arb(middle, radius), arb(0, radius))
+
+
+def at_origin(x: arb | arb_series) -> arb:
+    """The constant coefficient."""
+    return x[0] if isinstance(x, arb_series) else x
+
+
+def _tanh(x):
+    # No series of tanh in FLINT. tanh x = 1 - 2/(e^{2x} + 1), and the same of -x: nothing large appears.
+    if isinstance(x, arb):
+        return x.tanh()
+    if at_origin(x).mid() < 0:
+        return 2 / ((-2 * x).exp() + 1) - 1
+    return 1 - 2 / ((2 * x).exp() + 1)
+
+
+def _sigmoid(x):
+    return 1 / (1 + (-x).exp())
+
+
+def _softplus(x):
+    # log(1 + e^x) = x + log(1 + e^-x): again nothing large appears.
+    return (1 + x.exp()).log() if at_origin(x).mid() < 0 else x + (1 + (-x).exp()).log()
+
+
+def _relu(x):
+    return _one_sided(x, at_origin(x))
+
+
+def _power(x, n: int):
+    half = x if n < 4 else _power(x, n // 2)
+    if n < 4:
+        return x * x if n == 2 else x * x * x
+    return half * half * x if n % 2 else half * half
+
+
+def _one_sided(x, real_part: arb):
+    if real_part > 0:
+        return x
+    if real_part < 0:
+        return 0 * x
+    raise Kink("relu has no Taylor series across its kink")
+
+
+def _wide_tanh(x: acb) -> acb:
+    # By the mean value theorem: |tanh'(a + ib)| = 2/(cosh 2a + cos 2b), far sharper on wide balls than a quotient of exponentials.
+    denominator = (2 * x.real).cosh() + (2 * x.imag).cos()
+    if not denominator > 0:
+        raise ArithmeticError("tanh has a pole there")
+    middle = x.mid()
+    reach = (x - middle).abs_upper() * (2 / denominator).abs_upper()
+    return middle.tanh() + acb(arb(0, reach), arb(0, reach))
+
+
+def _finite(x: acb) -> acb:
+    # log and sqrt give nan where the ball touches their cut, as analytic=True asks; a division by zero gives nan as well.
+    if not x.is_finite():
+        raise ArithmeticError("f is not analytic there")
+    return x
+
+
+BALLS = {
+    "constant": lambda digits: arb(exact(digits)),
+    "pow": _power,
+    "tanh": _tanh,
+    "sin": lambda x: x.sin(),
+    "cos": lambda x: x.cos(),
+    "exp": lambda x: x.exp(),
+    "log": lambda x: x.log(),
+    "sqrt": lambda x: x.sqrt(),
+    "softplus": _softplus,
+    "sigmoid": _sigmoid,
+    "relu": _relu,
+}
+
+# Every function of this table is analytic on the whole ball that it is applied to, or it raises an ArithmeticError.
+COMPLEX = {
+    "constant": lambda digits: acb(exact(digits)),
+    "div": lambda x, y: _finite(x / y),
+    "pow": lambda x, n: x**n,
+    "tanh": _wide_tanh,
+    "sin": lambda x: x.sin(),
+    "cos": lambda x: x.cos(),
+    "exp": lambda x: x.exp(),
+    "log": lambda x: _finite(x.log(analytic=True)),
+    "sqrt": lambda x: _finite(x.sqrt(analytic=True)),
+    "softplus": lambda x: _finite((1 + x.exp()).log(analytic=True)),
+    "sigmoid": lambda x: (1 + _wide_tanh(x / 2)) / 2,
+    "relu": lambda x: _one_sided(x, x.real),
+}
