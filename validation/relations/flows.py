@@ -13,6 +13,7 @@ from ..verdicts import Comparison, compare
 from . import transforms
 from .posed import Posed
 from .relation import Ask, Relation
+from .solutions import is_flow
 
 
 def logdet(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
@@ -94,18 +95,14 @@ def _score(base, z: np.ndarray) -> np.ndarray:
     return np.array([np.imag(base.log_prob(np, z + 1e-30j * e)) / 1e-30 for e in np.eye(z.size)])
 
 
-def _is_flow(task: Posed) -> bool:
-    return task.base is not None
-
-
 def _is_flow_of_one_dimension(task: Posed) -> bool:
-    return task.base is not None and task.z0.size == 1
+    return is_flow(task) and task.z0.size == 1
 
 
 NEEDS = ("flow:log_prob", "time:backward")
 
 RELATIONS = [
-    Relation("flow.logdet", ("S32", "S35"), "required", (*NEEDS, "grad:z0"), logdet, on=("P18b", "P28"), applies=_is_flow),
-    Relation("flow.roundtrip", ("S32", "S37"), "required", NEEDS, roundtrip, on=("P18b", "P28"), applies=_is_flow),
+    Relation("flow.logdet", ("S32", "S35"), "required", (*NEEDS, "grad:z0"), logdet, on=("P18b", "P28"), applies=is_flow),
+    Relation("flow.roundtrip", ("S32", "S37"), "required", NEEDS, roundtrip, on=("P18b", "P28"), applies=is_flow),
     Relation("flow.mass", ("S32", "S35"), "recommended", NEEDS, mass, on=("P20",), applies=_is_flow_of_one_dimension),
 ]

@@ -155,6 +155,11 @@ def _neighbours(task: Posed) -> tuple[Posed, ...]:
     return (task, task.changed(z0=0.5 * task.z0), task.changed(z0=task.z0 + 0.125))
 
 
+def is_flow(task: Posed) -> bool:
+    """Does it start from a density?"""
+    return task.base is not None
+
+
 def is_linear(task: Posed) -> bool:
     """Is f(2 z - 3 w) = 2 f(z) - 3 f(w) at three times? Found out with random z and w, up to rounding."""
     rng = np.random.default_rng(0)
@@ -181,5 +186,5 @@ RELATIONS = [
     Relation("solve.batch", ("S3",), "recommended", (), batch, on=("P28",)),
     Relation("solve.f32", ("S3",), "recommended", ("f32",), single, on=("P28",)),
     Relation("solve.evaluations", ("S4",), "recommended", (), evaluations, on=("P30",)),
-    Relation("solve.reverse_cost", ("S48",), "informative", BACK, reverse_cost, on=("P18b",), general=False),
+    Relation("solve.reverse_cost", ("S48",), "informative", BACK, reverse_cost, on=("P18b",), applies=is_flow),
 ]
