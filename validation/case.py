@@ -26,6 +26,7 @@ CAPABILITIES = {
     "fixed:rk4": "equal steps of a method of order 4 with four stages (the classic, or the 3/8 rule)",
     "fixed:dopri5": "equal steps of Dormand and Prince's method of order 5",
     "f32": "solutions in float32",
+    "max_steps": "a cap on the number of steps of a solve",
 }
 MODES = ("adjoint", "direct", "none")
 CALL_BUDGET = 200_000
@@ -56,6 +57,7 @@ class Case:
     method, steps: None for adaptive steps of the adapter's own method. Else ts has two times, and z(ts[1]) is wanted after `steps` equal
     steps of the method (rtol and atol are not used). Asked only of adapters with the capability "fixed:" + method.
     dtype: "f64"; or "f32", then z0, theta and weights are float32, and so must the answer be. Only with the capability "f32".
+    max_steps: None, or the cap on the number of steps of the solve. Only with the capability "max_steps".
     Where density is True, the question is log p(x) of a flow, at x = z0: x is where the flow is at ts[0], and `base` holds at ts[1].
     """
 
@@ -70,12 +72,13 @@ class Case:
         method: str | None = None,
         steps: int | None = None,
         dtype: str = "f64",
+        max_steps: int | None = None,
     ):
         precision = {"f64": np.float64, "f32": np.float32}[dtype]
         self.z0, self.theta, self.weights = (x.astype(precision) for x in (task.z0, task.problem.theta, task.weights))
         self.ts, self.direction = task.ts.copy(), task.direction.copy()
         self.rtol, self.atol, self.wants = rtol, rtol / 100 if atol is None else atol, tuple(wants)
-        self.method, self.steps, self.dtype = method, steps, dtype
+        self.method, self.steps, self.dtype, self.max_steps = method, steps, dtype, max_steps
         self.density = any(key.startswith(("log p", "dlogp")) for key in wants)
         self.calls, self.record = 0, record
         self._rhs, self._base = task.problem.rhs, task.problem.base
@@ -120,7 +123,7 @@ def ask(adapter: Any, task: Any, rtol: float, wants: tuple[str, ...], record: li
     """Run one case; whatever the adapter does, a Reply comes back (only KeyboardInterrupt passes through).
 
     task is a Task, or has the attributes that a Case reads. Into record, if given, go z, t, theta and the value of every call of the
-    dynamics. request: atol, method, steps, dtype, as in Case.
+    dynamics. request: atol, method, steps, dtype, max_steps, as in Case.
     """
     case = Case(task, rtol, wants, record, **request)
     with warnings.catch_warnings(record=True) as caught:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .checks.catalog import all_checks, everything
+from .checks.catalog import everything
 from .impls.loading import DEFAULT, KNOWN, Loaded, load
 from .outcomes import UNEXPECTED, outcome, reason, unused
+from .plans import TIERS, Options, draws_in, plan
 from .problems.catalog import problems
 from .relations import catalog as relations
 from .report import jsonl
 from .runner import RTOLS, Plan, Result, run, whole
+from .vectors.tasks import vectors
 from .verdicts import Verdict
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
 COMMAND = "refnode validate"
-DRAWS = 4  # one of each family
 
 
 def main(argv: list[str]) -> int:
@@ -56,12 +55,7 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
         console = Console(width=max(100, console.width))  # a pipe has no width of its own
     judged: list[tuple[Result, str]] = []
     interrupted = False
-    rtols = " ".join(f"{rtol:.0e}" for rtol in plan.rtols)
-    console.print(
-        f"Conformance suite {__version__}: {len(plan.checks)} checks, {len(plan.problem_ids)} problems, rtol {rtols}; "
-        f"{len({relation.id for relation, _ in plan.relations})} relations, {_draws(plan)} drawn problems, rtol {plan.relation_rtol:.0e}",
-        highlight=False,
-    )
+    console.print(_what_is_run(plan), highlight=False)
     try:
         for group, result in _progress(console, plan, loaded):
             judged.append((result, _outcome(group, result)))
@@ -73,7 +67,7 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     commands = {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
     print_report(console, judged, implementations, commands, _reasons(loaded, judged))
     stale = []
-    if not interrupted and not (options.only or options.problem or options.rtol):
+    if not interrupted and options.tier != "smoke" and not (options.only or options.problem or options.rtol):
         stale = [line for group in loaded for line in _stale(group, [result for result, _ in judged])]
     for line in stale:
         console.print(line, style="red", markup=False, highlight=False)
@@ -82,6 +76,17 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
         jsonl.write(Path(options.json), jsonl.header(implementations, argv, plan.seed), rows)
     bad = interrupted or stale or any(outcome in UNEXPECTED for _, outcome in judged)
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
+
+
+def _what_is_run(plan: Plan) -> str:
+    posed = [name for name in plan.problem_ids if name in problems()]
+    parts = [
+        f"{len(plan.checks)} checks",
+        f"{len(posed)} problems at rtol {' '.join(f'{rtol:.0e}' for rtol in plan.rtols)}",
+        f"{len(plan.problem_ids) - len(posed)} vectors at {' '.join(f'{rtol:.0e}' for rtol in plan.vector_rtols)}",
+        f"{len({relation.id for relation, _ in plan.relations})} relations, {draws_in(plan)} drawn problems, at {plan.relation_rtol:.0e}",
+    ]
+    return f"Conformance suite {__version__}: {'; '.join(parts)}"
 
 
 def _results(plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
@@ -180,53 +185,20 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
     add("--json", metavar="FILE", help="write the report as JSON lines")
     add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
-    add("--draws", type=int, default=DRAWS, metavar="N", help=f"relations on N drawn problems, draw-SEED and on (default {DRAWS})")
+    add("--draws", type=int, metavar="N", help="relations on N drawn problems, draw-SEED and on (default: by tier)")
+    add("--tier", choices=TIERS, default="default", help="how much is run: see --list (default: default)")
     add("--list", action="store_true", help="list checks, problems and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     return parser.parse_args(argv)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    patterns, named = _split(options.only) or ["*"], _split(options.problem)
-    for pattern in patterns:
-        if not fnmatch.filter(everything(), pattern):
-            raise ValueError(f"no check matches {pattern!r}: the checks are {', '.join(everything())}")
-    for name in named:
-        if not relations.is_known(name):
-            raise ValueError(f"unknown problem {name!r}: the problems are {', '.join([*problems(), *relations.OWN])}, and draw-N")
-    if options.draws < 0 or options.seed < 0:
-        raise ValueError(f"--draws and --seed are numbers from 0 on, not {options.draws} and {options.seed}")
-
-    def chosen(checks):
-        return tuple(check for check in checks if any(fnmatch.fnmatchcase(check.id, pattern) for pattern in patterns))
-
-    related, rtols = chosen(relations.all_relations().values()), _rtols(options.rtol)
-    if named:
-        pairs = relations.on(related, [relations.task_named(name) for name in dict.fromkeys(named)])
-    else:
-        pairs = relations.by_themselves(related, range(options.seed, options.seed + options.draws))
-    problem_ids = tuple(name for name in problems() if not named or name in named)
-    plan = Plan(chosen(all_checks().values()), problem_ids, rtols, options.seed, tuple(pairs))
-    if options.rtol:
-        plan = replace(plan, relation_rtol=plan.middle)
-    if not plan.all_items():
-        raise ValueError("nothing to run: no check of --only applies to the problems and tolerances given")
-    return plan
-
-
-def _draws(plan: Plan) -> int:
-    return len({task.id for _, task in plan.relations if relations.seed_of(task.id) is not None})
-
-
-def _rtols(words: list[str]) -> tuple[float, ...]:
     try:
-        rtols = {float(word) for word in _split(words)} or set(RTOLS)
+        rtols = tuple(float(word) for word in _split(options.rtol))
     except ValueError:
-        raise ValueError(f"--rtol takes numbers, not {','.join(words)!r}") from None
-    for rtol in rtols:
-        if not 1e-12 <= rtol <= 1e-2:
-            raise ValueError(f"rtol {rtol:g} is outside [1e-12, 1e-2], where float64 can be judged")
-    return tuple(sorted(rtols, reverse=True))
+        raise ValueError(f"--rtol takes numbers, not {','.join(options.rtol)!r}") from None
+    names = tuple(dict.fromkeys(_split(options.problem)))
+    return plan(Options(options.tier, tuple(_split(options.only)), names, rtols, options.seed, options.draws))
 
 
 def _words(options: argparse.Namespace) -> list[tuple[str, bool]]:
@@ -262,6 +234,9 @@ def _print_list() -> int:
     print("problems")
     for problem in problems().values():
         print(f"  {problem.id:<6}{problem.title}")
+    print("vectors")
+    for id, vector in vectors().items():
+        print(f"  {id:<32}{vector['tier']:<9}{vector['title']}")
     print(f"  of relations: {', '.join(relations.OWN)}, draw-N")
     print("implementations")
     print(f"  {', '.join(KNOWN)} (without --impl: {', '.join(DEFAULT)})")

@@ -1,4 +1,4 @@
-"""The loop: every problem, both directions of time, every tolerance; one solve serves all the checks that look at it."""
+"""The loop: every problem and vector, each direction of time, each tolerance; one solve serves all the checks that look at it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ import numpy as np
 
 from . import case
 from .case import CAPABILITIES, Reply
-from .checks.parts import PARTS, restart_task, task_for
+from .checks.parts import PARTS, directions, problem_named, restart_task, task_for
 from .checks.registry import FLOWS, GRADIENTS, Answer, Check
 from .probe import probe
 from .problems.catalog import problems
-from .problems.exact import Task
 from .relations.posed import Posed
 from .relations.relation import RTOL as RELATION_RTOL
 from .relations.relation import Ask, Relation, verdict
 from .verdicts import Verdict, judge
 
-DIRECTIONS = ("forward", "reversed")
 RTOLS = (1e-4, 1e-7, 1e-10)
 KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta", *FLOWS)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run: checks, problem ids, tolerances (loosest first), and the seed of the dummy times; and relations on tasks.
+    """What is to be run: checks, the ids of problems and vectors, tolerances (loosest first), and the seed of the dummy times.
 
-    relations are pairs (relation, task), all run at relation_rtol.
+    vector_rtols are the tolerances for vectors; relations are pairs (relation, task), all run at relation_rtol.
     """
 
     checks: tuple[Check, ...]
@@ -38,31 +36,37 @@ class Plan:
     seed: int = 0
     relations: tuple[tuple[Relation, Posed], ...] = ()
     relation_rtol: float = RELATION_RTOL
+    vector_rtols: tuple[float, ...] = RTOLS
 
-    @property
-    def middle(self) -> float:
-        """The tolerance of the parts that are asked once."""
-        return self.rtols[len(self.rtols) // 2]
+    def rtols_of(self, name: str) -> tuple[float, ...]:
+        """The tolerances at which a problem or vector is asked about."""
+        return self.rtols if name in problems() else self.vector_rtols
 
-    def items(self, problem_id: str, direction: str) -> list[tuple[Check, float | None]]:
+    def items(self, name: str, direction: str) -> list[tuple[Check, float | None]]:
         """The (check, rtol) pairs of one problem in one direction; rtol None stands for all tolerances together."""
         items: list[tuple[Check, float | None]] = []
+        rtols = self.rtols_of(name)
         for check in self.checks:
-            if direction not in check.directions or not check.applies_to(problems()[problem_id]):
+            if direction not in check.directions or not check.applies_to(problem_named(name)):
                 continue
             if check.every_rtol:
-                items += [(check, None)] if len(self.rtols) > 1 else []
+                items += [(check, None)] if len(rtols) > 1 else []
             elif check.part == "main":
-                items += [(check, rtol) for rtol in self.rtols]
-            elif check.part == "restart" or task_for(problem_id, direction, check.part, self.seed):
-                items.append((check, self.middle))
+                items += [(check, rtol) for rtol in rtols]
+            elif (check.part == "restart" and name in problems()) or task_for(name, direction, check.part, self.seed):
+                items.append((check, middle(rtols)))
         return items
 
     def all_items(self) -> list[tuple[str, str, Check | Relation, float | None]]:
         """(problem, direction, check, rtol) for everything in the plan."""
-        pairs = [(problem_id, direction) for problem_id in self.problem_ids for direction in DIRECTIONS]
+        pairs = [(name, direction) for name in self.problem_ids for direction in directions(name)]
         items: list[Any] = [(*pair, check, rtol) for pair in pairs for check, rtol in self.items(*pair)]
         return items + [(task.id, _direction(task), relation, self.relation_rtol) for relation, task in self.relations]
+
+
+def middle(rtols: tuple[float, ...]) -> float:
+    """The tolerance of the parts that are asked once."""
+    return rtols[len(rtols) // 2]
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,9 @@ def run(adapter: Any, plan: Plan) -> Iterator[Result]:
     if fault:
         yield from whole(plan, adapter.name, Verdict("harness-broken", message=fault))
         return
-    for problem_id in plan.problem_ids:
-        for direction in DIRECTIONS:
-            yield from _Solves(adapter, plan, problem_id, direction).results()
+    for name in plan.problem_ids:
+        for direction in directions(name):
+            yield from _Solves(adapter, plan, name, direction).results()
     for relation, task in plan.relations:
         ask, rtol = Ask(adapter), plan.relation_rtol
         found = verdict(relation, ask, task, rtol)
@@ -113,8 +117,8 @@ class _Solves:
     """The solves of one implementation on one problem in one direction."""
 
     def __init__(self, adapter: Any, plan: Plan, problem_id: str, direction: str):
-        self.adapter, self.plan, self.problem_id, self.direction = adapter, plan, problem_id, direction
-        self.items = plan.items(problem_id, direction)
+        self.adapter, self.seed, self.problem_id, self.direction = adapter, plan.seed, problem_id, direction
+        self.items, self.rtols = plan.items(problem_id, direction), plan.rtols_of(problem_id)
         self.can = {check.id for check, _ in self.items if self._supports(check)}
         self.main: dict[float, tuple[Reply, Answer | None]] = {}
 
@@ -124,26 +128,25 @@ class _Solves:
                 yield self._result(check, rtol, Verdict("unsupported", message=self._missing(check)), None)
         needed = [(check, rtol) for check, rtol in self.items if check.id in self.can]
         parts = {check.part for check, _ in needed}
-        for rtol in self.plan.rtols:
-            if "main" in parts or ("restart" in parts and rtol == self.plan.middle):
-                self.main[rtol] = self._solve("main", task_for(self.problem_id, self.direction, "main", self.plan.seed), rtol)
+        for rtol in self.rtols:
+            if "main" in parts or ("restart" in parts and rtol == middle(self.rtols)):
+                self.main[rtol] = self._solve("main", task_for(self.problem_id, self.direction, "main", self.seed), rtol)
                 yield from self._judge("main", rtol, *self.main[rtol])
         yield from self._judge_series()
         for part in PARTS[1:]:
             if part in parts:
-                yield from self._judge(part, self.plan.middle, *self._solve_part(part))
+                yield from self._judge(part, middle(self.rtols), *self._solve_part(part))
 
     def _solve_part(self, part: str) -> tuple[Reply, Answer | None]:
-        rtol = self.plan.middle
+        rtol = middle(self.rtols)
         if part != "restart":
-            return self._solve(part, task_for(self.problem_id, self.direction, part, self.plan.seed), rtol)
+            return self._solve(part, task_for(self.problem_id, self.direction, part, self.seed), rtol)
         reply, answer = self.main[rtol]
         if answer is None or not np.all(np.isfinite(answer.arrays["z"])):
             return Reply("fail" if answer else reply.state, message=f"the plain solve did not succeed. {reply.message}"), None
         return self._solve("restart", restart_task(answer.task, answer.arrays["z"]), rtol, answer)
 
-    def _solve(self, part: str, task: Task | None, rtol: float, main: Answer | None = None) -> tuple[Reply, Answer | None]:
-        assert task is not None
+    def _solve(self, part: str, task: Any, rtol: float, main: Answer | None = None) -> tuple[Reply, Answer | None]:
         reply = case.ask(self.adapter, task, rtol, self._wants(part))
         if reply.state != "answered":
             return reply, None

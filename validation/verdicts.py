@@ -54,6 +54,8 @@ def judge(comparisons: list[Comparison]) -> Verdict:
 def compare(quantity: str, got, expected, allowed: float) -> Comparison:
     """max |got - expected| / allowed over the components; infinite if a component of got is not finite."""
     got, expected = np.asarray(got, float), np.asarray(expected, float)
+    if not got.size:  # no parameters, say: nothing is wrong
+        return Comparison(quantity, 0.0, (), 0.0, 0.0)
     error = np.where(np.isfinite(got), np.abs(got - expected), np.inf)
     index = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
     return Comparison(quantity, float(error[index]) / allowed, index, float(got[index]), float(expected[index]))
@@ -65,7 +67,7 @@ def allowed_error(expected, rtol: float, atol: float, gamma: float, kappa: float
     kappa allows for the constant of the method (local errors add up over the steps; interpolants are less accurate than step ends),
     Gamma for the condition of the problem: it is computed from the exact flow, so a problem is never excused by an implementation.
     """
-    return kappa * gamma * (atol + rtol * float(np.max(np.abs(expected))))
+    return kappa * gamma * (atol + rtol * float(np.max(np.abs(expected), initial=0.0)))
 
 
 def kappa(interpolates: bool) -> float:

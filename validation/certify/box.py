@@ -71,7 +71,7 @@ def find(dynamics: Dynamics, middle: Sequence[arb], t: fmpq, theta: Sequence[arb
             if best is not None:
                 return best
             reason, R = str(error), 0.75 * R
-        if R < SMALLEST * max(1.0, abs(number(t))):
+        if SMALLEST * max(1.0, abs(number(t))) > R:
             raise NoBox(
                 f"no box found at t = {number(t):.6g}: the solution could not be shown to exist beyond it ({reason}); it may "
                 "blow up, leave the domain of f, or meet a kink"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..problems import density
 from ..verdicts import Comparison, compare
 from .registry import Answer, Check, check
 from .values import BOTH
@@ -13,7 +12,7 @@ def log_prob(answer: Answer) -> list[Comparison]:
 
     Statement: S32, S35, S38, S39, S40, S43, S47, S49, S52, S53
     """
-    return [compare("log p", answer.arrays["log p"], density.log_p(answer.task), answer.allowed_log_p())]
+    return [compare("log p", answer.arrays["log p"], answer.task.density.log_p, answer.allowed_log_p())]
 
 
 def grad_x(answer: Answer) -> list[Comparison]:
@@ -43,7 +42,7 @@ def grad_t(answer: Answer) -> list[Comparison]:
 
 
 def _compare(answer: Answer, key: str) -> list[Comparison]:
-    expected = density.gradients(answer.task)[key]
+    expected = answer.task.density.gradients[key]
     return [compare(key, answer.arrays[key], expected, answer.allowed_log_p_gradient(expected))]
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..problems.exact import Task
 from ..verdicts import Comparison, compare
-from .parts import OBSERVED
 from .registry import Answer, check
 from .values import BOTH, falls
 
@@ -58,8 +56,7 @@ def grad_observations(answer: Answer) -> list[Comparison]:
 
     Statement: S13, S84
     """
-    exact = _cut(answer).gradients
-    return [compare(key, answer.arrays[key], exact[key], answer.allowed_gradient(exact[key])) for key in _without_time(answer)]
+    return _compare(answer, *_without_time(answer))
 
 
 def grad_observations_t(answer: Answer) -> list[Comparison]:
@@ -67,9 +64,7 @@ def grad_observations_t(answer: Answer) -> list[Comparison]:
 
     Statement: S81, S84
     """
-    cut = _cut(answer).gradients["dL/dt"]
-    expected = np.concatenate([cut, np.zeros(len(answer.task.ts) - len(cut))])
-    return [compare("dL/dt", answer.arrays["dL/dt"], expected, answer.allowed_gradient(expected))]
+    return _compare(answer, "dL/dt")
 
 
 def grad_split(answer: Answer) -> list[Comparison]:
@@ -142,12 +137,6 @@ def _compare(answer: Answer, *keys: str) -> list[Comparison]:
 def _without_time(answer: Answer) -> list[str]:
     """dL/dz0, and dL/dtheta where the implementation has it."""
     return [key for key in ("dL/dz0", "dL/dtheta") if key in answer.arrays]
-
-
-def _cut(answer: Answer) -> Task:
-    """The problem cut at the one observation that the loss reads."""
-    task = answer.task
-    return Task(task.problem, task.z0, task.ts[: OBSERVED + 1], task.weights[: OBSERVED + 1])
 
 
 Z0, THETA, T = ("dL/dz0",), ("dL/dtheta",), ("dL/dt",)

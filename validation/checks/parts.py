@@ -9,27 +9,55 @@
     reset    thirty-one observations over a span of 3, on a problem that cannot be run backwards over the whole of it
     flow     log p(x) of the flows among the problems, x at the end of the solution, the base at its start ("reversed": exchanged)
 
-All but main are asked at one tolerance, the middle one.
+All but main are asked at one tolerance, the middle one. Vectors (validation/vectors) have main, alone and flow, in the direction of their grid.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from ..problems.catalog import problems
 from ..problems.exact import Task, backward, forward
 from ..problems.problem import Problem
+from ..vectors import tasks as vectors
 
 PARTS = ("main", "alone", "split", "dense", "restart", "second", "reset", "flow")
 SECOND_ORDER_PROBLEMS = ("P01", "P10", "P14")
 
 
+def directions(name: str) -> tuple[str, ...]:
+    """The directions of time in which a problem is asked about: both; a vector is asked about as it stands."""
+    if name in problems():
+        return ("forward", "reversed")
+    ts = vectors.problem(name).ts
+    return ("forward",) if ts[-1] >= ts[0] else ("reversed",)
+
+
+def problem_named(name: str) -> Any:
+    """A problem of the catalog or the one that a vector poses. KeyError for other names."""
+    return problems()[name] if name in problems() else vectors.problem(name)
+
+
 @functools.cache
-def task_for(problem_id: str, direction: str, part: str, seed: int) -> Task | None:
+def task_for(name: str, direction: str, part: str, seed: int) -> Any:
     """The task of a part; None where the part does not apply to the problem. (restart_task makes those of part "restart".)"""
-    problem = problems()[problem_id]
+    return _of_problem(problems()[name], direction, part, seed) if name in problems() else _of_vector(name, part)
+
+
+def _of_vector(id: str, part: str) -> vectors.VectorTask | None:
+    if part == "main":
+        return vectors.task(id)
+    if part == "alone":
+        return vectors.alone(vectors.task(id), OBSERVED) if len(vectors.task(id).ts) > OBSERVED + 1 else None
+    if part == "flow":
+        return vectors.flow(id) if vectors.problem(id).base else None
+    return None
+
+
+def _of_problem(problem: Problem, direction: str, part: str, seed: int) -> Task | None:
     main = forward(problem) if direction == "forward" else backward(problem)
     if part == "main":
         return main
@@ -40,9 +68,9 @@ def task_for(problem_id: str, direction: str, part: str, seed: int) -> Task | No
     if part == "dense":
         return _with_dummies(main, _dummy_times(main, 13, seed))
     if part == "second":
-        return main if problem_id in SECOND_ORDER_PROBLEMS else None
+        return main if problem.id in SECOND_ORDER_PROBLEMS else None
     if part == "reset":
-        return _long_way_back(problem) if problem_id == "P27" and direction == "forward" else None
+        return _long_way_back(problem) if problem.id == "P27" and direction == "forward" else None
     if part == "flow":
         return Task(problem, main.values[-1], main.ts[[-1, 0]], main.weights[[-1, 0]]) if problem.log_det else None
     raise ValueError(f"no such part: {part}")

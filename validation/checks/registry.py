@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..problems import density
-from ..problems.exact import Task
 from ..verdicts import Comparison, allowed_error, kappa
 
 Level = Literal["required", "recommended", "informative"]
@@ -19,10 +17,11 @@ GRADIENTS = {"dL/dz0": "grad:z0", "dL/dtheta": "grad:theta", "dL/dt": "grad:t"}
 class Answer:
     """An answered case: the task, the tolerances, the arrays that came back, and who answered.
 
+    task is a problems.exact.Task, or has its attributes (vectors.tasks.VectorTask).
     main is the answer to the plain solve of the same problem, direction and tolerance, where a check compares two solves.
     """
 
-    task: Task
+    task: Any
     rtol: float
     arrays: dict[str, Any]
     stats: dict[str, Any]
@@ -42,12 +41,13 @@ class Answer:
 
     def allowed_log_p(self) -> float:
         """The allowed error of log p(x)."""
-        gamma, largest = density.value_condition(self.task)
+        gamma, largest = self.task.density.value_condition
         return allowed_error(largest, self.rtol, self.rtol / 100, gamma, kappa(self.interpolates))
 
     def allowed_log_p_gradient(self, expected) -> float:
         """The allowed error of its gradients, with the growth of the solve back where there is one."""
-        gamma = density.gradient_gamma(self.task) * (density.reconstruction_gamma(self.task) if self.mode == "adjoint" else 1.0)
+        density = self.task.density
+        gamma = density.gradient_gamma * (density.reconstruction_gamma if self.mode == "adjoint" else 1.0)
         return allowed_error(expected, self.rtol, self.rtol / 100, gamma, kappa(self.interpolates))
 
 

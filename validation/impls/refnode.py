@@ -20,7 +20,7 @@ class Adjoint:
     name = "refnode"
     version = rn.__version__
     capabilities = frozenset(
-        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe", "f32", *FLOW, *FIXED}
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe", "f32", "max_steps", *FLOW, *FIXED}
     )
     mode = "adjoint"
     interpolates = True
@@ -35,6 +35,8 @@ class Adjoint:
 
         def solve(z0, ts, theta, **more):
             settings = {"method": method, "steps": case.steps, "rtol": case.rtol, "atol": case.atol, "gradient": self.gradient}
+            if case.max_steps is not None:
+                settings["max_steps"] = case.max_steps
             return rn.odeint(f, z0, ts, theta, **settings, **more)
 
         if case.wants == ("z",):

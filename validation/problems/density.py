@@ -8,54 +8,65 @@ A task asks for log p(x) at x = task.z0: x is where the flow is at ts[0], the ba
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from .exact import Task
 from .problem import Array, Problem
 
 STEP = 1e-30
 
 
-def log_p(task: Task) -> float:
-    """log p(x). Statement: S35, S47"""
-    return float(_log_p(task.problem, task.z0, *task.ts, task.problem.theta))
+@dataclass(frozen=True)
+class Density:
+    """What is exactly known about log p(x) of a task (exact.Task) with two times."""
 
+    task: Any
 
-def gradients(task: Task) -> dict[str, Array]:
-    """The gradients of log p(x) in x, theta, and the times in the order of task.ts: complex steps, exact to rounding."""
-    problem, x, ts, theta = task.problem, task.z0, task.ts, task.problem.theta
+    @cached_property
+    def log_p(self) -> float:
+        """log p(x). Statement: S35, S47"""
+        task = self.task
+        return float(_log_p(task.problem, task.z0, *task.ts, task.problem.theta))
 
-    def along(moved, size: int) -> Array:
-        return np.array([moved(1j * STEP * e).imag / STEP for e in np.eye(size)])
+    @cached_property
+    def gradients(self) -> dict[str, Array]:
+        """The gradients of log p(x) in x, theta, and the times in the order of task.ts: complex steps, exact to rounding."""
+        problem, x, ts, theta = self.task.problem, self.task.z0, self.task.ts, self.task.problem.theta
 
-    return {
-        "dlogp/dx": along(lambda e: _log_p(problem, x + e, *ts, theta), x.size),
-        "dlogp/dtheta": along(lambda e: _log_p(problem, x, *ts, theta + e), theta.size),
-        "dlogp/dt": along(lambda e: _log_p(problem, x, *(ts + e), theta), 2),
-    }
+        def along(moved, size: int) -> Array:
+            return np.array([moved(1j * STEP * e).imag / STEP for e in np.eye(size)])
 
+        return {
+            "dlogp/dx": along(lambda e: _log_p(problem, x + e, *ts, theta), x.size),
+            "dlogp/dtheta": along(lambda e: _log_p(problem, x, *ts, theta + e), theta.size),
+            "dlogp/dt": along(lambda e: _log_p(problem, x, *(ts + e), theta), 2),
+        }
 
-def value_condition(task: Task) -> tuple[float, float]:
-    """Gamma and max |x| for log p(x): the allowed error is kappa Gamma (atol + rtol max |x|).
+    @cached_property
+    def value_condition(self) -> tuple[float, float]:
+        """Gamma and max |x| for log p(x): the allowed error is kappa Gamma (atol + rtol max |x|).
 
-    What is solved is (z, l), l = log |det|, and log p is read off its end with the weights w = (d log p_base/dz, 1): an error of (z, l)
-    enters by |w|_1, and has grown by |Phi(t_i, t_s)|_inf of the pair until then.
-    """
-    states = [np.append(z, change) for z, change in _trajectory(task)]
-    gamma = max(1.0, max(_norm(phi) for phi in _transitions(task)))
-    return gamma * float(np.abs(_weights(task)).sum()), float(np.abs(states).max())
+        What is solved is (z, l), l = log |det|, and log p is read off its end with the weights w = (d log p_base/dz, 1): an error of (z, l)
+        enters by |w|_1, and has grown by |Phi(t_i, t_s)|_inf of the pair until then.
+        """
+        states = [np.append(z, change) for z, change in _trajectory(self.task)]
+        gamma = max(1.0, max(_norm(phi) for phi in _transitions(self.task)))
+        return gamma * float(np.abs(_weights(self.task)).sum()), float(np.abs(states).max())
 
+    @cached_property
+    def gradient_gamma(self) -> float:
+        """Gamma for the gradients: as for those of a solve, max |Phi^T|_inf of the pair (z, l), at least 1, times max |w|."""
+        return max(1.0, max(_norm(phi.T) for phi in _transitions(self.task))) * float(np.abs(_weights(self.task)).max())
 
-def gradient_gamma(task: Task) -> float:
-    """Gamma for the gradients: as for those of a solve, max |Phi^T|_inf of the pair (z, l), at least 1, times max |w|."""
-    return max(1.0, max(_norm(phi.T) for phi in _transitions(task))) * float(np.abs(_weights(task)).max())
-
-
-def reconstruction_gamma(task: Task) -> float:
-    """Growth of the equation of (z, l) solved backwards, from ts[-1] to ts[0], for implementations that do this."""
-    (z, _), *_ = reversed(list(_trajectory(task)))
-    return max(1.0, _norm(_transition(task.problem, z, task.ts[-1], task.ts[0])))
+    @cached_property
+    def reconstruction_gamma(self) -> float:
+        """Growth of the equation of (z, l) solved backwards, from ts[-1] to ts[0], for implementations that do this."""
+        task = self.task
+        (z, _), *_ = reversed(list(_trajectory(task)))
+        return max(1.0, _norm(_transition(task.problem, z, task.ts[-1], task.ts[0])))
 
 
 def _log_p(problem: Problem, x, t1, t0, theta):
@@ -64,20 +75,20 @@ def _log_p(problem: Problem, x, t1, t0, theta):
     return problem.base.log_prob(np, problem.exact(x, t1, t0, theta).z1) + problem.log_det(x, t1, t0, theta)
 
 
-def _weights(task: Task) -> Array:
+def _weights(task: Any) -> Array:
     """(d log p_base/dz, 1) at ts[-1]."""
     base, z = task.problem.base, task.values[-1]
     assert base is not None
     return np.append(-np.linalg.solve(base.covariance, z - base.mean), 1.0)
 
 
-def _times(task: Task) -> Array:
+def _times(task: Any) -> Array:
     """The problem's grid, from ts[0] to ts[-1]."""
     grid = np.sort(task.problem.ts)
     return grid if task.ts[-1] > task.ts[0] else grid[::-1]
 
 
-def _trajectory(task: Task) -> Iterator[tuple[Array, float]]:
+def _trajectory(task: Any) -> Iterator[tuple[Array, float]]:
     """z and l at the times of the grid."""
     problem, theta = task.problem, task.problem.theta
     assert problem.log_det is not None
@@ -85,7 +96,7 @@ def _trajectory(task: Task) -> Iterator[tuple[Array, float]]:
         yield problem.flow(task.z0, task.ts[0], t, theta), float(problem.log_det(task.z0, task.ts[0], t, theta))
 
 
-def _transitions(task: Task) -> Iterator[Array]:
+def _transitions(task: Any) -> Iterator[Array]:
     times = _times(task)
     for s, (z, _) in enumerate(_trajectory(task)):
         for t in times[s:]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .density import Density
 from .problem import Array, Problem
 
 
@@ -59,6 +60,11 @@ class Task:
         h, v, D = 1e-30, self.direction, self.z0.size
         dz0, dtheta, _ = _gradients(self, self.z0 + 1j * h * v[:D], self.problem.theta + 1j * h * v[D:])
         return {"d2L/dz0": dz0.imag / h, "d2L/dtheta": dtheta.imag / h}
+
+    @cached_property
+    def density(self) -> Density:
+        """What is known about log p(z0), for a task with two times."""
+        return Density(self)
 
     @cached_property
     def value_gamma(self) -> float:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable
 
 from ..problems.catalog import problems
+from ..vectors import tasks as vectors
 from . import fixed, flows, gradients, negative, solutions
 from .draw import draw, seed_of
 from .posed import Posed, posed
@@ -19,9 +20,8 @@ def all_relations() -> dict[str, Relation]:
     return {relation.id: relation for family in families for relation in family.RELATIONS}
 
 
-def by_themselves(relations: Iterable[Relation], seeds: Iterable[int] = ()) -> list[tuple[Relation, Posed]]:
+def by_themselves(relations: Iterable[Relation], drawn: Iterable[str] = ()) -> list[tuple[Relation, Posed]]:
     """The pairs that are run where no problem is named: each relation on its own problems, and on draws."""
-    drawn = [f"draw-{seed}" for seed in seeds]
     pairs = [(r, task_named(name)) for r in relations for name in (*r.on, *drawn)]
     return [(r, task) for r, task in pairs if r.applies(task)]
 
@@ -33,16 +33,18 @@ def on(relations: Iterable[Relation], tasks: Iterable[Posed]) -> list[tuple[Rela
 
 def is_known(name: str) -> bool:
     """Is there a problem of this name?"""
-    return name in OWN or name in problems() or seed_of(name) is not None
+    return name in OWN or name in problems() or name in vectors.vectors() or seed_of(name) is not None
 
 
 @functools.cache
 def task_named(name: str) -> Posed:
-    """A problem of the catalog, one that a relation has of its own, or draw-<seed>. KeyError for other names."""
+    """A problem of the catalog, one that a relation has of its own, that of a vector, or draw-<seed>. KeyError for other names."""
     seed = seed_of(name)
     if seed is not None:
         return draw(seed)
-    return OWN[name] if name in OWN else posed(problems()[name])
+    if name in OWN:
+        return OWN[name]
+    return posed(problems()[name] if name in problems() else vectors.problem(name))
 
 
 OWN = {task.id: task for task in (fixed.RESNET, fixed.FORCED, *negative.CASES)}

@@ -1,4 +1,4 @@
-"""Questions without an answer: solve.negative
+"""Questions without an answer: solve.negative, solve.max_steps
 
 A refusal or an exception is right, and so are values that are not finite. A finite number is a failure, plausible or not; so is a solve
 that does not end before the budget of calls.
@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from ..case import Reply
+from ..vectors import tasks as vectors
 from ..verdicts import Comparison
 from .posed import Posed
 from .relation import Ask, NoAnswer, Relation
@@ -20,13 +22,25 @@ def negative(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
 
     Statement: S37
     """
-    reply = ask.reply(task, rtol)
+    return _refusal(ask.reply(task, rtol))
+
+
+def max_steps(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """A cap on the number of steps that is met is an error, and not an end.
+
+    Statement: S3
+    """
+    return _refusal(ask.reply(task, rtol, max_steps=LIMITS[task.id]))
+
+
+def _refusal(reply: Reply) -> list[Comparison]:
     if reply.state in ("refused", "error"):
         return [Comparison(reply.message, 0.0, (), math.nan, math.nan)]
     if reply.state != "answered":
         raise NoAnswer(reply)
     end = float(reply.arrays["z"][-1, 0])
-    return [Comparison("a solution that does not exist: z", math.inf if math.isfinite(end) else 0.0, (1, 0), end, math.nan)]
+    last = (len(reply.arrays["z"]) - 1, 0)
+    return [Comparison("a solution that does not exist: z", math.inf if math.isfinite(end) else 0.0, last, end, math.nan)]
 
 
 def _square(xp, z, t, theta):
@@ -50,6 +64,11 @@ CASES = (
     _case("turns_nan", _root, 1.0, [0.0, 2.0]),
 )
 
-IDS = tuple(case.id for case in CASES)
+NEGATIVE = {id: vector["negative"] for id, vector in vectors.vectors().items() if vector["negative"]}
+LIMITS = {id: question["max_steps"] for id, question in NEGATIVE.items() if question["kind"] == "max-steps"}
+WITHOUT_ANSWER = (*(case.id for case in CASES), *(id for id in NEGATIVE if id not in LIMITS))
 
-RELATIONS = [Relation("solve.negative", ("S37",), "required", (), negative, on=IDS, applies=lambda task: task in CASES)]
+RELATIONS = [
+    Relation("solve.negative", ("S37",), "required", (), negative, on=WITHOUT_ANSWER, applies=lambda task: task.id in WITHOUT_ANSWER),
+    Relation("solve.max_steps", ("S3",), "required", ("max_steps",), max_steps, on=tuple(LIMITS), applies=lambda task: task.id in LIMITS),
+]

@@ -27,7 +27,7 @@ class NoAnswer(Exception):
 class Ask:
     """ask(task, rtol, wants, **request) -> Reply: one question to one implementation. NoAnswer if it is not answered.
 
-    request, all optional: atol (rtol/100 if not given), method and steps (fixed steps), dtype ("f64" or "f32").
+    request, all optional: atol (rtol/100 if not given), method and steps (fixed steps), dtype ("f64" or "f32"), max_steps.
     calls adds up the evaluations of the dynamics over all questions.
     """
 

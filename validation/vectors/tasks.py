@@ -3,7 +3,7 @@
     vectors()["forced-sine"]     the JSON object
     task(vector)                 z0, ts, weights and all that is expected, with the attributes of problems.exact.Task
     alone(task, i)               the same with the weights of one observation only, from the stored sensitivities
-    density(vector)              what is expected of log p(x)
+    flow(vector)                 the task of log p(x), which has the first and the last time only
 """
 
 from __future__ import annotations
@@ -61,10 +61,22 @@ class VectorProblem:
 
 
 @dataclass(frozen=True)
+class VectorDensity:
+    """What is expected of log p(x): the quantities of problems.density. value_condition is (Gamma, max |x|) of the verdict on log p."""
+
+    log_p: float
+    gradients: dict[str, Array]
+    value_condition: tuple[float, float]
+    gradient_gamma: float
+    reconstruction_gamma: float
+
+
+@dataclass(frozen=True)
 class VectorTask:
     """A vector posed with some weights (N, D), and the middles of what is expected, rounded to float64.
 
     values (N, D), dz_dz0 (N, D, D), dz_dtheta (N, D, P); gradients of L = sum_i weights[i] . z(ts[i]) by "dL/dz0", "dL/dtheta", "dL/dt".
+    density is there where log p is asked for: then x = z0.
     """
 
     problem: VectorProblem
@@ -78,27 +90,13 @@ class VectorTask:
     value_gamma: float
     gradient_gamma: float
     reconstruction_gamma: float
+    density: VectorDensity | None = None
 
     @property
     def direction(self) -> Array:
         """The direction of second derivatives, (D + P,), as in problems.exact; vectors expect none."""
         n = np.arange(1, self.z0.size + self.problem.theta.size + 1)
         return (-1.0) ** (n + 1) / n
-
-
-@dataclass(frozen=True)
-class DensityTask:
-    """What is expected of log p(x), x = task.z0: the quantities of problems.density.
-
-    value_condition is (Gamma, max |x|) of the verdict on log p.
-    """
-
-    task: VectorTask
-    log_p: float
-    gradients: dict[str, Array]
-    value_condition: tuple[float, float]
-    gradient_gamma: float
-    reconstruction_gamma: float
 
 
 @functools.cache
@@ -125,23 +123,28 @@ def task(id: str) -> VectorTask:
 
 
 def alone(task: VectorTask, observed: int) -> VectorTask:
-    """The loss reads ts[observed] alone: the same values and sensitivities, other gradients."""
+    """The loss reads ts[observed] alone. Same values and sensitivities, other gradients; Gamma is that of all the weights, which is larger."""
     weights = np.where(np.arange(len(task.ts))[:, None] == observed, task.weights, 0.0)
-    gamma = task.gradient_gamma * float(np.abs(weights).max() / np.abs(task.weights).max())
-    return replace(task, weights=weights, gradients=_gradients(task, weights), gradient_gamma=gamma)
+    return replace(task, weights=weights, gradients=_gradients(task, weights))
 
 
 @functools.cache
-def density(id: str) -> DensityTask:
-    """What a flow expects of log p(x): x at the first time, the standard normal density at the last. Its task has these two times only."""
+def flow(id: str) -> VectorTask:
+    """What a flow expects of log p(x): x at the first time, the standard normal density at the last. It has these two times only."""
     expected, gammas = _expected(id)
     whole, ends = task(id), [0, -1]
-    two = replace(whole, ts=whole.ts[ends], weights=whole.weights[ends], values=whole.values[ends], dz_dz0=whole.dz_dz0[ends],
-                  dz_dtheta=whole.dz_dtheta[ends], gradients={})  # fmt: skip
     gradients = {f"dlogp/d{name}": middles(expected[f"dlogp_d{key}"]) for name, key in (("x", "x"), ("theta", "theta"), ("t", "ts"))}
-    names = ("value_gamma", "largest", "gradient_gamma", "reconstruction_gamma")
-    value, largest, adjoint, back = (float(gammas[f"flow_{name}"]) for name in names)
-    return DensityTask(two, float(middles(expected["log_p"])), gradients, (value, largest), adjoint, back)
+    value, largest, adjoint, back = (float(gammas[f"flow_{name}"]) for name in ("value_gamma", "largest", "gradient_gamma", "reconstruction_gamma"))
+    return replace(
+        whole,
+        ts=whole.ts[ends],
+        weights=whole.weights[ends],
+        values=whole.values[ends],
+        dz_dz0=whole.dz_dz0[ends],
+        dz_dtheta=whole.dz_dtheta[ends],
+        gradients={},
+        density=VectorDensity(float(middles(expected["log_p"])), gradients, (value, largest), adjoint, back),
+    )
 
 
 def middles(balls: Any) -> Array:
