@@ -54,8 +54,8 @@ def expressions(f: Callable[..., Any], z0: Tree, t0: float = 0.0, theta: Tree = 
     with np.errstate(all="ignore"):
         for line in program.lines:
             symbols[line] = carried_out(line, symbols, writer)
-    found = [x for leaf in in_order(program.outputs, z0) for x in np.ravel(symbolic(leaf, symbols, writer))]
-    agree(found, expected)
+        found = [x for leaf in in_order(program.outputs, z0) for x in np.ravel(symbolic(leaf, symbols, writer))]
+        agree(found, expected)
     size = sum(np.size(line.value) for line in parameters)
     return {"dim": state.size, "params": size, **writer.written([writer.number(x) for x in found])}
 
