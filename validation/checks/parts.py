@@ -41,6 +41,12 @@ def problem_named(name: str) -> Any:
     return problems()[name] if name in problems() else vectors.problem(name)
 
 
+def may_refuse(name: str) -> str:
+    """Why a refusal is as good as an answer to a vector; empty where it is not."""
+    acceptable = vectors.vectors()[name]["acceptable_if"] if name not in problems() else None
+    return acceptable["why"] if acceptable else ""
+
+
 @functools.cache
 def task_for(name: str, direction: str, part: str, seed: int) -> Any:
     """The task of a part; None where the part does not apply to the problem. (restart_task makes those of part "restart".)"""

@@ -9,6 +9,7 @@ import numpy as np
 import refnode as rn
 
 from ..bench.workloads import leaves
+from ..case import Refused
 
 FIXED = ("fixed:euler", "fixed:midpoint", "fixed:rk4", "fixed:dopri5")
 FLOW = ("flow:log_prob", "flow:grad", "flow:grad_t")
@@ -28,6 +29,12 @@ class Adjoint:
     keywords: ClassVar[dict] = {}
 
     def run(self, case):
+        try:
+            return self._answer(case)
+        except rn.SolverError as error:
+            raise Refused(f"{type(error).__name__}: {error}") from error
+
+    def _answer(self, case):
         f = case.dynamics(np)
         if case.density:
             return self._density(case, f)
