@@ -63,7 +63,7 @@ def _e1(z, t, theta):
 REQUESTS = [
     _vector(
         "detest-a3", "z' = z cos t",
-        lambda z, t, theta: [theta[0] * z[0] * cos(t)], [1], [1], [0, 1, 2, 4], discriminates="clock_backwards wrong_node t_sign",
+        lambda z, t, theta: [theta[0] * z[0] * cos(t)], [1], [1], [0, 1, 2, 4], discriminates="wrong_node t_sign",
     ),
     _vector(
         "detest-a5", "A spiral: z' = (z - t)/(z + t)",
