@@ -21,7 +21,7 @@ from .numbers import exact, working
 from .trajectory import Trajectory, largest, norm, trajectory
 
 Number = str | int | float | Fraction | fmpq
-RUNGS = (Rung(192, 150), Rung(320, 270), Rung(640, 570))  # tried in turn until every component is sharp
+RUNGS = (Rung(208, 165), Rung(320, 270), Rung(640, 570))  # tried in turn until every component is sharp
 
 
 @dataclass(frozen=True)

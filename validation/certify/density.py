@@ -78,7 +78,7 @@ def answer(question: Question, rung: Rung) -> DensityCertificate:
     with working(rung.bits):
         way = solve(question, rung)
         N, D = len(way.ts), way.dynamics.dim - 1
-        *z, l = way.z[-1]
+        *z, log_change = way.z[-1]
         w = [*(-x for x in z), arb(-1)]
         gradient = gradients(way, [[arb(0)] * (D + 1)] * (N - 1) + [w])
         value, adjoint, _ = growth(way)
@@ -86,7 +86,7 @@ def answer(question: Question, rung: Rung) -> DensityCertificate:
         return DensityCertificate(
             question,
             way,
-            log_p=-sum((x * x for x in z), arb(0)) / 2 - D * (2 * arb.pi()).log() / 2 - l,
+            log_p=-sum((x * x for x in z), arb(0)) / 2 - D * (2 * arb.pi()).log() / 2 - log_change,
             dlogp_dx=gradient.dz0[:D],
             dlogp_dtheta=gradient.dtheta,
             dlogp_dts=(gradient.dts[0], gradient.dts[-1]),

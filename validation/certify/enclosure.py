@@ -56,20 +56,20 @@ class Step:
     dtheta: arb_mat
 
 
-def steps(dynamics: Dynamics, z: Sequence[arb], t0: fmpq, t1: fmpq, theta: Sequence[arb], rung: Rung, R: float = 1.0) -> list[Step]:
-    """Steps that lead from the ball z at t0 to t1, on either side of t0; no step if t1 = t0. R: the radius of the first box to try.
+def steps(dynamics: Dynamics, z: Sequence[arb], t0: fmpq, t1: fmpq, theta: Sequence[arb], rung: Rung) -> list[Step]:
+    """Steps that lead from the ball z at t0 to t1, on either side of t0; no step if t1 = t0.
 
     NoBox, in one sentence, where the solution cannot be shown to go on.
     """
     done: list[Step] = []
-    t = t0
+    t, R = t0, math.inf
     with working(rung.bits):
         while t != t1:
             if len(done) == MAX_STEPS:
                 raise NoBox(f"{MAX_STEPS} steps were not enough to get beyond t = {number(t):.6g}")
             left = t1 - t
-            box = boxes.find(dynamics, [x.mid() for x in z], t, theta, R, enough=RATIO * abs(number(left)))
-            R = number(box.R)
+            box = boxes.find(dynamics, [x.mid() for x in z], t, theta, min(R, RATIO * abs(number(left))))
+            R = 1.25 * number(box.R)
             # Equal steps to the end, if it is near.
             count = math.ceil(number(abs(left) * RATIO / box.R))
             h = left if count <= 1 else exact(number(left / count))

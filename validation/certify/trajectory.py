@@ -10,7 +10,7 @@ from flint import arb, arb_mat, fmpq
 
 from ..ir.dynamics import Dynamics, evaluate
 from .enclosure import Rung, Step, steps
-from .numbers import BALLS, number, working
+from .numbers import BALLS, working
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,8 @@ def trajectory(dynamics: Dynamics, z0: Sequence[arb], ts: Sequence[fmpq], theta:
     with working(rung.bits):
         z, S, T = [tuple(z0)], [identity(dynamics.dim)], [arb_mat(dynamics.dim, dynamics.params)]
         intervals: list[tuple[Step, ...]] = []
-        R = 1.0
         for t, t1 in itertools.pairwise(ts):
-            interval = steps(dynamics, z[-1], t, t1, theta, rung, R)
-            R = number(interval[-1].box.R) if interval else R
+            interval = steps(dynamics, z[-1], t, t1, theta, rung)
             intervals.append(tuple(interval))
             z.append(interval[-1].z if interval else z[-1])
             S.append(_product([step.dz0 for step in interval], S[-1]))

@@ -3,6 +3,8 @@
 Gradients by the adjoint method over the observation intervals (Algorithm 2), densities by one solve of (z, l). Every bug is a few characters.
 """
 
+import itertools
+
 import numpy as np
 from refnode_validation.ir.duals import duals, parts, variables
 from refnode_validation.ir.dynamics import evaluate, parse
@@ -12,18 +14,22 @@ from refnode_validation.verdicts import allowed_error
 from scipy.integrate import solve_ivp
 
 RTOL, KAPPA = 1e-6, 40.0
-GRADIENTS = (
-    "adjoint_sign theta_sign transpose clock_backwards clock_from_start no_jump no_observation_at_t0 wrong_observation t_sign no_t0 t0_with_g0 "
-    "t_reversed no_last_time first_interval_only parameter_order no_reset extra_state_dropped step_backwards "
-    "adjoint_without_error_control"
-).split()
+GRADIENTS = [
+    "adjoint_sign", "theta_sign", "transpose", "clock_backwards", "clock_from_start", "no_jump", "no_observation_at_t0",
+    "wrong_observation", "t_sign", "no_t0", "t0_with_g0", "t_reversed", "no_last_time", "first_interval_only", "parameter_order",
+    "no_reset", "extra_state_dropped", "step_backwards", "adjoint_without_error_control",
+]  # fmt: skip
 VALUES = ["linear_outputs", "drifting_clock", "step_too_long"]
-DENSITIES = "trace_sign density_direction base_at_wrong_end trace_entry absolute_trace trace_without_minus_d estimate_at_evaluation".split()
-SOFTWARE = set(  # faults of software, not of formulas: they cannot be seeded in ten lines, or show only as exceptions
-    "absolute_floor blow_up_silent deaf_to_tolerance endless_loop first_step limit_silent lossy_reconstruction no_parameters nonfinite_silent "
-    "one_time repeated_times scalar_state shared_parameter silent_float32 time_outside tolerances_swapped trace_of_one_unit translation "
-    "unsorted_silent unused_parameter wrong_error_estimate wrong_node".split()
-)
+DENSITIES = [
+    "trace_sign", "density_direction", "base_at_wrong_end", "trace_entry", "absolute_trace", "trace_without_minus_d",
+    "estimate_at_evaluation",
+]  # fmt: skip
+SOFTWARE = [  # faults of software, not of formulas: they cannot be seeded in a few characters, or show only as exceptions
+    "absolute_floor", "blow_up_silent", "deaf_to_tolerance", "endless_loop", "first_step", "limit_silent", "lossy_reconstruction",
+    "no_parameters", "nonfinite_silent", "one_time", "repeated_times", "scalar_state", "shared_parameter", "silent_float32",
+    "time_outside", "tolerances_swapped", "trace_of_one_unit", "translation", "unsorted_silent", "unused_parameter",
+    "wrong_error_estimate", "wrong_node",
+]  # fmt: skip
 
 
 def ratio(id, bug):
@@ -67,7 +73,7 @@ def _answer(asked, bug):
 
 def _forward(f, z0, ts, bug):
     z = [z0]
-    for t0, t1 in zip(ts[:-1], ts[1:], strict=True):
+    for t0, t1 in itertools.pairwise(ts):
         if bug == "step_too_long":
             h = t1 - t0
             k = f(z[-1], t0 + h / 2)

@@ -1,5 +1,6 @@
 """The reader of the README, which uses json and math only, against SciPy; and the loader of the suite against the same files."""
 
+import itertools
 import json
 import re
 from fractions import Fraction
@@ -43,8 +44,9 @@ def test_a_reader_with_json_alone(id):
     inputs, expected = vector["inputs"], vector["expected"]
     z0, theta, ts = ([float(x) for x in inputs[key]] for key in ("z0", "theta", "ts"))
     states = [z0]
-    for t0, t1 in zip(ts[:-1], ts[1:], strict=True):
-        states.append(solve_ivp(lambda t, z: READER["f"](vector, z, t, theta), (t0, t1), states[-1], method="DOP853", rtol=1e-11, atol=1e-11).y[:, -1])
+    for span in itertools.pairwise(ts):
+        solution = solve_ivp(lambda t, z: READER["f"](vector, z, t, theta), span, states[-1], method="DOP853", rtol=1e-11, atol=1e-11)
+        states.append(solution.y[:, -1])
     answer = [x for state in states for x in state]
     gamma = float(vector["condition"]["value_gamma"])
     assert READER["passes"](answer, expected["z"], gamma, 1e-9, 10)

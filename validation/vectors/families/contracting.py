@@ -9,7 +9,7 @@ from .request import parameters, request
 
 _vector = partial(request, "contracting", "families/contracting.py")
 LOST = "an adjoint that finds that its reconstruction of z has lost all digits is right to say so and to return no number"
-SIXTEENTHS = [k / 16 for k in range(17)]
+EIGHTHS, SIXTEENTHS = [k / 8 for k in range(17)], [k / 16 for k in range(17)]
 
 
 def _follow(z, t, theta):
@@ -33,8 +33,8 @@ def _net(z, t, theta):
 REQUESTS = [
     _vector(
         "contracting-few", "Contraction by e^(-20) between two observations: reconstruction loses eight digits",
-        _follow, [1, -0.5], [20, 16], [0, 1, 1.125], flags="Contracting", discriminates="no_reset lossy_reconstruction",
-        difficulty="higher", may_refuse=LOST,
+        _follow, [1, -0.5], [20, 16], [0, 1, 1.125], flags="Contracting", discriminates="lossy_reconstruction", difficulty="higher",
+        may_refuse=LOST,
     ),
     _vector(
         "contracting-many", "The same field with seventeen observations: where the stored state is put back at each, all digits stay",
@@ -43,20 +43,20 @@ REQUESTS = [
     _vector(
         "contracting-prothero-robinson", "z' = lambda (z - sin t) + cos t with lambda = -8, in two components",
         lambda z, t, theta: [theta[0] * (z[0] - sin(t)) + cos(t), theta[1] * (z[1] - cos(t)) - sin(t)], [0.5, 0.25], [-8, -4],
-        [0, 0.25, 0.5, 1, 1.5], flags="Contracting", discriminates="no_reset clock_backwards", difficulty="higher", may_refuse=LOST,
+        [0, 1, 1.25, 1.5], flags="Contracting", discriminates="lossy_reconstruction clock_backwards", difficulty="higher",
+        may_refuse=LOST,
     ),
     _vector(
-        "contracting-cubic", "Linear and cubic decay around a rotation, five observations",
-        _cubic, [1.5, -0.75], [6, 2], [0, 0.125, 0.25, 0.5, 1], flags="Contracting OddPowers", discriminates="no_reset transpose",
+        "contracting-cubic", "Linear and cubic decay around a rotation: e^12 over the whole, little from one of seventeen times to the next",
+        _cubic, [1.5, -0.75], [6, 2], EIGHTHS, flags="Contracting OddPowers", discriminates="no_reset transpose",
     ),
     _vector(
-        "contracting-net", "A net with a drain of rate 8",
-        _net, [0.5, -0.75], [*parameters(14, 4), 8], [0, 0.125, 0.25, 0.5, 1], flags="Contracting Net",
-        discriminates="no_reset theta_sign",
+        "contracting-net", "A net with a drain of rate 8, seventeen observations",
+        _net, [0.5, -0.75], [*parameters(14, 4), 8], EIGHTHS, flags="Contracting Net", discriminates="no_reset theta_sign",
     ),
     _vector(
         "contracting-van-der-pol", "Van der Pol's oscillator with mu = 6, mildly stiff, along its slow branch",
         lambda z, t, theta: [z[1], theta[0] * (1 - z[0] ** 2) * z[1] - z[0]], [2, -0.125], [6], [0, 0.25, 0.5, 1, 1.5],
-        flags="Contracting OddPowers", discriminates="no_reset wrong_error_estimate", difficulty="higher", may_refuse=LOST,
+        flags="Contracting OddPowers", discriminates="lossy_reconstruction wrong_error_estimate", difficulty="higher", may_refuse=LOST,
     ),
 ]

@@ -63,7 +63,7 @@ def _e1(z, t, theta):
 REQUESTS = [
     _vector(
         "detest-a3", "z' = z cos t",
-        lambda z, t, theta: [theta[0] * z[0] * cos(t)], [1], [1], [0, 1, 2, 4], discriminates="clock_backwards wrong_node t_sign",
+        lambda z, t, theta: [theta[0] * z[0] * cos(t)], [1], [1], [0, 1, 2, 4], discriminates="wrong_node t_sign",
     ),
     _vector(
         "detest-a5", "A spiral: z' = (z - t)/(z + t)",
@@ -80,7 +80,7 @@ REQUESTS = [
     ),
     _vector(
         "detest-b3", "A nonlinear chemical reaction: the second component is a quotient of Bessel functions",
-        _b3, [1, 0, 0], [1, 1], [0, 0.5, 1.5, 4], flags="Invariant", discriminates="transpose theta_sign", tier="smoke",
+        _b3, [1, 0, 0], [1, 1], [0, 0.5, 1.5, 4], flags="ExtraState Invariant", discriminates="transpose theta_sign", tier="smoke",
     ),
     _vector(
         "detest-b4", "A curve on a torus: square roots and quotients of the state",
@@ -92,7 +92,7 @@ REQUESTS = [
     ),
     _vector(
         "detest-c1", "Four of the ten components of a radioactive chain, rates 1, 2 and 3",
-        _c1, [1, 0, 0, 0], [1, 2, 3], [0, 0.5, 1, 2], flags="NonNormal Invariant", discriminates="transpose parameter_order",
+        _c1, [1, 0, 0, 0], [1, 2, 3], [0, 0.5, 1, 2], flags="ExtraState Invariant NonNormal", discriminates="transpose parameter_order",
     ),
     _vector(
         "detest-c3", "The heat equation on four points",
@@ -115,7 +115,7 @@ REQUESTS = [
     _vector(
         "detest-e3", "Duffing's oscillator, driven: z'' = z^3/8 - z + 2 sin(2.75 t)",
         lambda z, t, theta: [z[1], theta[0] * z[0] ** 3 - z[0] + theta[1] * sin(theta[2] * t)], [0, 0], [0.125, 2, 2.75],
-        [0, 0.5, 1.5, 3], flags="OddPowers", discriminates="clock_backwards wrong_node t_sign",
+        [0, 0.5, 1.5, 3], flags="OddPowers TraceZero", discriminates="clock_backwards wrong_node t_sign",
     ),
     _vector(
         "detest-e5", "A curve of pursuit: z'' = sqrt(1 + z'^2)/(25 - t)",

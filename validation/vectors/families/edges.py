@@ -51,7 +51,8 @@ REQUESTS = [
     ),
     _vector(
         "edge-no-parameters", "No parameters at all: dL/dtheta is an empty list",
-        lambda z, t, theta: [z[1], -sin(z[0]) + cos(t) / 2], [1, 0.25], [], [0, 0.5, 1.5, 2.5], discriminates="no_parameters transpose",
+        lambda z, t, theta: [z[1], -sin(z[0]) + cos(t) / 2], [1, 0.25], [], [0, 0.5, 1.5, 2.5], flags="TraceZero",
+        discriminates="no_parameters transpose",
     ),
     _vector(
         "edge-far-from-zero", "From t = 1024 on: the clock must keep its digits, and be the clock, not the time since the start",

@@ -97,7 +97,7 @@ REQUESTS = [
     _vector(
         "flow-linear-3d", "A matrix in three dimensions with a trace far below the sum of its entries",
         _matrix, [0.5, 0.25, -1], [0.5, 1, -0.75, 0.25, -0.75, 0.5, 1.25, -0.5, 0.375], [1, 0.5, 0], flags="NonNormal",
-        discriminates=f"{SIGNS} trace_entry absolute_trace",
+        discriminates=f"{SIGNS} trace_entry",
     ),
     _vector(
         "flow-affine-in-time", "Rates that change with the time, and a drift: a Gaussian with moving mean and covariance",
@@ -106,7 +106,7 @@ REQUESTS = [
     _vector(
         "flow-rotation", "A rotation: the trace is zero and log p is that of the base, wherever the flow goes",
         lambda z, t, theta: [-theta[0] * (1 + t) * z[1], theta[0] * (1 + t) * z[0]], [1, -0.5], [0.75], [1, 0.5, 0], flags="TraceZero",
-        discriminates="trace_entry base_at_wrong_end", difficulty="lower",
+        discriminates="transpose t_sign", difficulty="lower",
     ),
     _vector(
         "flow-hamiltonian", "Each half moves by a function of the other: volume is kept, the density is not that of a rotation",
@@ -127,7 +127,8 @@ REQUESTS = [
     ),
     _vector(
         "flow-residual", "tanh(W z + b + w t) - z: a trace that forgets the minus z is off by two",
-        _residual, [0.5, -0.75], parameters(8, 11), [0, 0.5, 1], flags="Net Decaying", discriminates=f"{SIGNS} trace_without_minus_d",
+        _residual, [0.5, -0.75], parameters(8, 11), [0, 0.5, 1], flags="Net Decaying",
+        discriminates=f"{SIGNS} trace_without_minus_d absolute_trace",
     ),
     _vector(
         "flow-ornstein-uhlenbeck", "The probability flow of an Ornstein-Uhlenbeck process (Fokker-Planck equation)",

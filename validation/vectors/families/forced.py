@@ -8,7 +8,8 @@ from ...ir.build import cos, exp, sin, sqrt
 from .request import request
 
 _vector = partial(request, "forced", "families/forced.py")
-CLOCK = "clock_backwards wrong_node t_sign no_t0 t0_with_g0 t_reversed"
+TIMES = "wrong_node t_sign no_t0 t0_with_g0 t_reversed"
+CLOCK = f"clock_backwards {TIMES}"  # not where f = g(t) h(z): there a clock that runs backwards comes to the same integrals
 
 
 def _driven(z, t, theta):
@@ -35,15 +36,15 @@ REQUESTS = [
     ),
     _vector(
         "forced-modulated", "z' = theta cos(w t) z: the rate itself changes sign",
-        lambda z, t, theta: [theta[0] * cos(theta[1] * t) * z[0]], [0.75], [1.25, 2], [0.5, 1, 1.5, 3], discriminates=CLOCK,
+        lambda z, t, theta: [theta[0] * cos(theta[1] * t) * z[0]], [0.75], [1.25, 2], [0.5, 1, 1.5, 3], discriminates=TIMES,
     ),
     _vector(
         "forced-time-quadratic", "z' = theta t z^2: time and state in one product",
-        lambda z, t, theta: [theta[0] * t * z[0] ** 2], [0.75], [0.5], [0.5, 1, 1.5, 2], flags="Growing", discriminates=CLOCK,
+        lambda z, t, theta: [theta[0] * t * z[0] ** 2], [0.75], [0.5], [0.5, 1, 1.5, 2], flags="Growing", discriminates=TIMES,
     ),
     _vector(
         "forced-rotation", "A rotation whose speed varies: the norm is kept whatever the clock says, the angle is not",
-        _turning, [1, -0.5], [0.75, 1.5], [0.25, 1, 1.75, 3], flags="TraceZero", discriminates=f"transpose {CLOCK}",
+        _turning, [1, 0.25], [0.75, 1.5], [0.25, 1, 1.75, 3], flags="TraceZero", discriminates=f"transpose {TIMES}",
     ),
     _vector(
         "forced-oscillator", "A driven, damped oscillator: all four parameters, five times",

@@ -56,7 +56,7 @@ REQUESTS = [
     _poisson(
         "poisson-exponential-rate", "Log rates at three events minus the integral of the rate, log rate linear in time: a closed form",
         _exponential, [-0.5, 0], [0.75], [0, 0.5, 1.25, 1.75, 2.5], [[0, 0], [1, 0], [1, 0], [1, 0], [0, -1]],
-        statements="S3 S6 S8 S9 S12 S13 S78 S79 S81", difficulty="lower",
+        flags="ExtraState TraceZero", statements="S3 S6 S8 S9 S12 S13 S78 S79 S81", difficulty="lower",
     ),
     _poisson(
         "poisson-oscillator", "A latent spiral whose first component is the logarithm of the rate: states and likelihood in one solve",

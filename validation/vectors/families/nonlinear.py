@@ -119,8 +119,8 @@ REQUESTS = [
         _enzyme, [2, 0.25], [1.5, 0.5, 0.75, 0.25], [0, 0.5, 1, 2], flags="Division", discriminates="theta_sign parameter_order",
     ),
     _vector(
-        "nonlinear-epidemic", "Infection and recovery: the sum of the three components is kept, so one row of weights sees a sum of zero",
-        _epidemic, [0.875, 0.125, 0], [3, 0.75], [0, 0.5, 1.5, 3], flags="Invariant", discriminates="transpose theta_sign",
+        "nonlinear-epidemic", "Infection and recovery: the sum of the three components is kept, the third feeds nothing back",
+        _epidemic, [0.875, 0.125, 0], [3, 0.75], [0, 0.5, 1.5, 3], flags="ExtraState Invariant", discriminates="transpose theta_sign",
     ),
     _vector(
         "nonlinear-everything", "Every operation of the language in one field: what a translation of the dynamics has to get right",

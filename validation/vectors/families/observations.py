@@ -30,11 +30,11 @@ REQUESTS = [
     _observed(
         "observations-start-and-zero-rows", "Weights at the first time and at two others, nothing at the rest nor at the end",
         _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1, 1.5, 2.5, 3], [[1, -0.5], [0, 0], [-0.75, 1.25], [0, 0], [0.5, -1], [0, 0]],
-        discriminates="no_observation_at_t0 no_jump t0_with_g0 wrong_observation", tier="smoke",
+        flags="TraceZero", discriminates="no_observation_at_t0 no_jump t0_with_g0 wrong_observation", tier="smoke",
     ),
     _observed(
         "observations-start-only", "The loss reads z(t0) alone: dL/dz0 is that weight, and everything else is exactly zero",
-        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1], [[1, -0.5], [0, 0], [0, 0]],
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1], [[1, -0.5], [0, 0], [0, 0]], flags="TraceZero",
         discriminates="no_observation_at_t0 t0_with_g0", result="recommended",
     ),
     _observed(
@@ -50,12 +50,12 @@ REQUESTS = [
     ),
     _observed(
         "observations-clustered", "Times 1/128 apart beside a gap of two: steps that end at outputs become tiny, then large",
-        _driven, [-0.5, 1], [2, 0.5, 1.5], [0, 0.0078125, 0.015625, 0.0234375, 2, 2.015625, 2.03125],
+        _driven, [-0.5, 1], [2, 0.5, 1.5], [0, 0.0078125, 0.015625, 0.0234375, 2, 2.015625, 2.03125], flags="TraceZero",
         discriminates="no_jump wrong_observation linear_outputs",
     ),
     _observed(
         "observations-one-time", "A grid of one time: the state is z0, dL/dz0 the weight, and dL/dtheta exactly zero, not missing",
-        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0.5], [[1, -0.5]], discriminates="one_time", result="recommended",
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0.5], [[1, -0.5]], flags="TraceZero", discriminates="one_time", result="recommended",
         may_refuse=REFUSES_ONE,
     ),
     _reversed(
@@ -65,7 +65,8 @@ REQUESTS = [
     ),
     _reversed(
         "reversed-driven-spring", "A driven spring, from 2 down to -1: through the time zero",
-        _driven, [0.5, 0.75], [1.5, 0.75, 2], [2, 1.25, 0.5, -0.5, -1], discriminates="step_backwards clock_backwards t_sign no_t0",
+        _driven, [0.5, 0.75], [1.5, 0.75, 2], [2, 1.25, 0.5, -0.5, -1], flags="TraceZero",
+        discriminates="step_backwards clock_backwards t_sign no_t0",
     ),
     _reversed(
         "reversed-rotor", "Damping becomes growth when the time decreases",
@@ -82,8 +83,8 @@ REQUESTS = [
     ),
     _repeated(
         "repeated-inside-and-end", "Two equal times inside and two at the end: equal rows, and their weights add up",
-        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 0.5, 1.5, 1.5], discriminates="repeated_times", result="recommended",
-        may_refuse=REFUSES_REPEATS,
+        _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 0.5, 1.5, 1.5], flags="TraceZero", discriminates="repeated_times",
+        result="recommended", may_refuse=REFUSES_REPEATS,
     ),
     _repeated(
         "repeated-start", "The first time twice: the second of the two moves the state, the first does not",
