@@ -102,7 +102,7 @@ def _is_flow_of_one_dimension(task: Posed) -> bool:
 NEEDS = ("flow:log_prob", "time:backward")
 
 RELATIONS = [
-    Relation("flow.logdet", ("S32", "S35"), "required", (*NEEDS, "grad:z0"), logdet, on=("P18b", "P28"), applies=is_flow),
-    Relation("flow.roundtrip", ("S32", "S37"), "required", NEEDS, roundtrip, on=("P18b", "P28"), applies=is_flow),
+    Relation("flow.logdet", ("S32", "S35"), "required", (*NEEDS, "grad:z0"), logdet, on=("P18b",), applies=is_flow),
+    Relation("flow.roundtrip", ("S32", "S37"), "required", NEEDS, roundtrip, on=("P28",), applies=is_flow),
     Relation("flow.mass", ("S32", "S35"), "recommended", NEEDS, mass, on=("P20",), applies=_is_flow_of_one_dimension),
 ]

@@ -137,7 +137,7 @@ def evaluations(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
     Statement: S4
     """
     loose, tight = (ask(task, r).calls for r in (rtol * 100, rtol / 100))
-    return [compare("calls", tight, max(tight, loose + 1), 0.5)]
+    return [exactly("calls", tight, max(tight, loose + 1))]
 
 
 def reverse_cost(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
