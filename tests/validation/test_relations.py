@@ -10,11 +10,12 @@ from refnode_validation.case import Case
 from refnode_validation.impls import refnode
 from refnode_validation.problems.catalog import problems
 from refnode_validation.problems.exact import backward, forward
-from refnode_validation.relations.catalog import all_relations, by_themselves
+from refnode_validation.relations.catalog import all_relations, by_themselves, task_named
 from refnode_validation.relations.draw import draw, seed_of
 from refnode_validation.relations.posed import Posed, posed
 from refnode_validation.relations.relation import Ask, verdict
 from refnode_validation.relations.solutions import is_linear
+from refnode_validation.relations.transforms import with_sensitivity
 
 from . import fakes
 from .reference import RELATION_BUGS, Reference
@@ -190,3 +191,15 @@ def test_an_answer_in_float64_to_a_question_in_float32_is_an_error():
     found = verdict(relation, Ask(Wide()), task)
     assert found.state == "error"
     assert "z has dtype float64, expected float32" in found.message
+
+
+@pytest.mark.parametrize("name", ["P30", "P28", "draw-0", "draw-3"])
+def test_the_variational_equation_by_differences_is_exact_to_1e_11(name):
+    """Against complex steps. h^4 = 1e-12, and rounding is some 1e-16/h = 1e-13."""
+    task = task_named(name)
+    D, rng = task.z0.size, np.random.default_rng(0)
+    for t in np.linspace(task.ts[0], task.ts[-1], 5):
+        z, w = task.z0 * rng.uniform(0.5, 1.5, D), rng.uniform(-1, 1, D)
+        got = with_sensitivity(task).rhs(np, np.concatenate([z, w]), t, task.theta)
+        exact = np.imag(task.rhs(np, z + 1e-30j * w, t, task.theta)) / 1e-30
+        np.testing.assert_allclose(got, np.concatenate([task.rhs(np, z, t, task.theta), exact]), rtol=0, atol=1e-11 * (1 + np.abs(exact).max()))
