@@ -27,7 +27,7 @@ def by_themselves(relations: Iterable[Relation], drawn: Iterable[str] = ()) -> l
 
 
 def on(relations: Iterable[Relation], tasks: Iterable[Posed]) -> list[tuple[Relation, Posed]]:
-    """The pairs that are run on given tasks: the relations that apply to each; on a task that some relations have as their own, only these."""
+    """The pairs that are run on given tasks: the relations that apply to each. On a task of OWN, only those that it belongs to."""
     return [(r, task) for r in relations for task in tasks if r.applies(task) and (task.id in r.on or task.id not in OWN)]
 
 
