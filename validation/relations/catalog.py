@@ -47,4 +47,4 @@ def task_named(name: str) -> Posed:
     return posed(problems()[name] if name in problems() else vectors.problem(name))
 
 
-OWN = {task.id: task for task in (fixed.RESNET, fixed.FORCED, *negative.CASES)}
+OWN = {task.id: task for task in (fixed.RESNET, fixed.FORCED, *negative.TASKS)}

@@ -13,7 +13,7 @@ import numpy as np
 from ..case import Reply
 from ..vectors import tasks as vectors
 from ..verdicts import Comparison
-from .posed import Posed
+from .posed import Posed, posed
 from .relation import Ask, NoAnswer, Relation
 
 
@@ -67,6 +67,7 @@ CASES = (
 NEGATIVE = {id: vector["negative"] for id, vector in vectors.vectors().items() if vector["negative"]}
 LIMITS = {id: question["max_steps"] for id, question in NEGATIVE.items() if question["kind"] == "max-steps"}
 WITHOUT_ANSWER = (*(case.id for case in CASES), *(id for id in NEGATIVE if id not in LIMITS))
+TASKS = (*CASES, *(posed(vectors.problem(id)) for id in NEGATIVE))
 
 RELATIONS = [
     Relation("solve.negative", ("S37",), "required", (), negative, on=WITHOUT_ANSWER, applies=lambda task: task.id in WITHOUT_ANSWER),
