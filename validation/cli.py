@@ -64,15 +64,15 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     implementations = [_about(group.word, adapter) for group in loaded for adapter in group.adapters]
     header = jsonl.header(implementations, argv, plan.seed, plan.rtols)
     rows = [jsonl.row(result, _outcome(group, result), _reason(group, result)) for group, result in judged]
+    if options.json:
+        jsonl.write(Path(options.json), header, rows)
+    files.write(options, header, rows)
     print_report(out, {**header, "implementations": implementations}, rows)  # with the folders that a command of this session needs
     stale = []
     if not interrupted and not (options.only or options.problem or options.rtol):
         stale = [line for group in loaded for line in _stale(group, [result for _, result in judged])]
     for line in stale:
         out.line((line, "red"))
-    if options.json:
-        jsonl.write(Path(options.json), header, rows)
-    files.write(options, header, rows)
     bad = interrupted or stale or any(row["outcome"] in UNEXPECTED for row in rows)
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
 

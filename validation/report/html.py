@@ -86,8 +86,8 @@ def _overview(header: Row, rows: list[Row]) -> str:
         mark = f"<strong>&#10007; {n['unexpected']}</strong>" if n["unexpected"] else "0"
         version = esc(versions(header).get(name, "not installed"))
         share = f"{n['passes']} of {n['asked']}"
-        lines.append([esc(name), version, esc(modes.get(name, "")), share, str(n["unsupported"]), str(n["expected"]), mark])
-    heads = ["implementation", "version", "gradients", "passes", "unsupported", "expected failures", "unexpected"]
+        lines.append([esc(name), share, mark, str(n["expected"]), str(n["unsupported"]), version, esc(modes.get(name, ""))])
+    heads = ["implementation", "passes", "unexpected", "expected failures", "unsupported", "version", "gradients"]
     return table(caption("Cases of each implementation; what is unsupported is never a pass"), heads, lines)
 
 

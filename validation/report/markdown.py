@@ -32,7 +32,7 @@ def render(header: Row, rows: list[Row]) -> str:
             lines += [f"and {len(found) - SHOWN} more checks.", ""]
     columns = names(rows)
     of_statements = [(f"{id} {text(statements()[id]['title'])}", of) for id, of in by_statement(rows).items()]
-    of_checks = [(code(id) + ("" if level(id) == "required" else f" ({level(id)})"), of) for id, of in by_check(rows).items()]
+    of_checks = [(code(id).replace("|", r"\|") + ("" if level(id) == "required" else f" ({level(id)})"), of) for id, of in by_check(rows).items()]
     lines += _matrix("Statements", columns, of_statements) + _matrix("Checks", columns, of_checks)
     lines.append("Numbers are the worst error in units of the allowed one: at most 1 passes. xf: expected failure, --: unsupported.")
     return "\n".join(lines) + "\n"
@@ -44,11 +44,11 @@ def text(words: str) -> str:
 
 
 def code(words: str) -> str:
-    """The words as code: the fence is longer than any run of backticks in them. For a cell of a table, | is escaped."""
+    """The words as code: the fence is longer than any run of backticks in them."""
     words = _one_line(words)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", words)), default=0))
     pad = " " if words.startswith("`") or words.endswith("`") or not words else ""
-    return f"{fence}{pad}{words}{pad}{fence}".replace("|", r"\|")
+    return f"{fence}{pad}{words}{pad}{fence}"
 
 
 def _totals(header: Row, rows: list[Row]) -> list[str]:
@@ -71,6 +71,8 @@ def _failure(header: Row, group: Group) -> list[str]:
 
 
 def _matrix(title: str, columns: list[str], body: Iterable[tuple[str, dict[str, list[Row]]]]) -> list[str]:
+    if not columns:
+        return []
     lines = [f"<details><summary>{title}</summary>", "", f"| |{'|'.join(text(name) for name in columns)}|", f"|---|{'---|' * len(columns)}"]
     lines += [f"| {label} | {' | '.join(_cell(cell(of.get(name, []))) for name in columns)} |" for label, of in body]
     return [*lines, "", "</details>", ""]

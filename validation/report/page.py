@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .cells import KINDS, Cell, Row, by_check, by_statement, cell, level, names
+from .cells import KINDS, Cell, Row, by_check, by_statement, cell, level, names, rtol_text
 from .junit import text
 
 SYMBOLS = {
@@ -87,7 +87,7 @@ def facts(header: Row) -> str:
     """What the header says of the run."""
     machine = " ".join(str(header[key]) for key in ("system", "machine") if key in header)
     pairs = [(key, header[key]) for key in ("suite", "spec", "vectors", "protocol", "python", "numpy") if key in header]
-    pairs += [("machine", machine), ("rtol", " ".join(f"{rtol:g}" for rtol in header.get("rtols", []))), ("seed", header.get("seed", 0))]
+    pairs += [("machine", machine), ("rtol", " ".join(map(rtol_text, header.get("rtols", [])))), ("seed", header.get("seed", 0))]
     pairs.append(("arguments", " ".join(header.get("argv", [])) or "none"))
     return "<dl>" + "".join(f"<div><dt>{esc(key)}</dt><dd>{esc(value)}</dd></div>" for key, value in pairs if value != "") + "</dl>"
 

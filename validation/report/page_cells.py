@@ -63,16 +63,15 @@ def check_sections(header: Row, rows: list[Row], id_of: Ids) -> str:
 def _drawer(header: Row, check: str, name: str, mine: list[Row], id: str) -> str:
     whole, n = cell(mine), counts(mine)
     score = f"passes {n['passes']} of {n['asked']}" if n["asked"] else mine[0]["state"]
-    head = f'<span class="chip {whole.kind} {hue(whole)}">{summary(whole)}</span> <b>{esc(name)}</b> {score}'
+    head = f'<span class="chip {whole.kind} {hue(whole)}">{summary(whole)}</span> <b>{esc(name)}</b> {score} <span class="note">{esc(check)}</span>'
     failed = sorted((row for row in mine if row["state"] not in QUIET or row["outcome"] in UNEXPECTED), key=lambda row: -badness(row))
     quiet = sorted({f"{row['state']}: {row.get('message') or 'no reason given'}" for row in mine if row["state"] in ("unsupported", "skipped")})
     body = "".join(f"<p>{esc(line)}</p>" for line in quiet)
-    body += f'<ol class="cases">{"".join(_failure(header, row) for row in failed)}</ol>' if failed else ""
     body += cell_plot(mine, f"{check}, {name}: error over allowed error")
+    body += f'<ol class="cases">{"".join(_failure(header, row) for row in failed)}</ol>' if failed else ""
     body += _ratios(mine) if any(row["ratio"] is not None for row in mine) else ""
     body += '<p><a href="#checks">&#8593; to the matrix</a></p>'
-    opened = " open" if n["unexpected"] else ""
-    return f'<details{opened}><summary>{head}</summary><div id="{id}" class="drawer">{body}</div></details>'
+    return f'<details><summary>{head}</summary><div id="{id}" class="drawer">{body}</div></details>'
 
 
 def _failure(header: Row, row: Row) -> str:

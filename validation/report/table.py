@@ -7,12 +7,13 @@ from collections import Counter
 from ..checks.catalog import all_checks
 from ..outcomes import UNEXPECTED
 from ..statements import checks_of, statements
+from ..verdicts import STATES
 from .cells import QUIET, SEVERITY, Cell, Row, by_check, by_statement, cell, counts, level, names, place, reproduction, shown, versions, what
 from .failures import Group, first, groups
 from .screen import Part, Plain, Rich
 
 SHOWN = 3  # cases of one check
-FIRST = 3  # groups of failures on the first screen
+FIRST = 3  # groups of failures on the first screen, and implementations that have some
 COLUMNS = 5  # implementations in one table: what a terminal of a hundred columns holds
 STYLES = {"ok": "green", "unexpected": "red", "noted": "yellow", "expected": "yellow", "unsupported": "dim", "skipped": "dim", "empty": ""}
 Screen = Plain | Rich
@@ -54,7 +55,7 @@ def _print_first(screen: Screen, header: Row, rows: list[Row], found: list[Group
     unexpected = [group for group in found if group.unexpected]
     failing = list(dict.fromkeys(group.implementation for group in unexpected))
     room = max(1, FIRST // max(1, len(failing)))
-    for name in failing:
+    for position, name in enumerate(failing):
         mine = [group for group in unexpected if group.implementation == name]
         n = counts(row for row in rows if row["implementation"] == name)
         checks = len({row["check"] for row in rows if row["implementation"] == name})
@@ -63,12 +64,18 @@ def _print_first(screen: Screen, header: Row, rows: list[Row], found: list[Group
             (f"{name} {versions(header).get(name, '')}".strip(), "bold"),
             f": {len(mine)} of {checks} checks have unexpected outcomes, in {n['unexpected']} of {n['asked'] or n['cases']} cases",
         )
+        if position >= FIRST:
+            continue
         alike = _all_alike([row for row in rows if row["implementation"] == name])
-        told = first(mine, 1 if alike else room)
+        if alike:
+            worst = mine[0].bad[0]
+            screen.line((worst["state"], "bold red"), f": {STATES[worst['state']]}", indent=2)
+            screen.line(what(worst), indent=2)
+            screen.line(f"$ {reproduction(header, worst)}", indent=2, wrap=False)
+            continue
+        told = first(mine, room)
         for group in told:
             _print_summary(screen, header, group, full=group is mine[0])
-        if alike:
-            continue
         rest = [group for group in mine if group not in told]
         if rest:
             screen.line(f"and {', '.join(_share(group) for group in rest)}", indent=2)
