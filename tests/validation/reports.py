@@ -41,7 +41,7 @@ ROWS = [
 
 numbers = st.floats() | st.sampled_from([0.0, 1.0, math.inf, -math.inf, math.nan, 1e300])
 texts = st.text(max_size=12) | st.sampled_from(["<script>", "&amp;", '"', "a|b", "``", "]]>", "\x00", "\ud800", "--", "\n", "S79"])
-names = st.text(min_size=1, max_size=6) | st.sampled_from(["a.b", "a b", "a-b", "<i>", "grad.t"])
+names = st.text(min_size=1, max_size=6) | st.sampled_from(["a.b", "a b", "a-b", "<i>", "grad.t", "\ud800", "a\x00"])
 
 
 @st.composite

@@ -20,5 +20,6 @@ def render(header: Row, rows: list[Row]) -> str:
     good = asked.count("ok")
     statements = str(len(asked)) if good == len(asked) else f"{good}/{len(asked)}"
     message = f"{n['passes']}/{n['asked']} \u00b7 {statements} statements" if n["asked"] else "not run"
-    color = "red" if n["unexpected"] else "brightgreen" if n["passes"] and n["passes"] == n["asked"] else "yellow" if n["asked"] else "lightgrey"
+    well = "lightgrey" if not n["asked"] else "brightgreen" if n["passes"] == n["asked"] else "yellow"
+    color = "red" if n["unexpected"] else well
     return json.dumps({"schemaVersion": 1, "label": f"conformance of {name}", "message": message, "color": color}) + "\n"

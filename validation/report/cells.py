@@ -169,8 +169,8 @@ def what(row: Row) -> str:
     worst = row.get("worst")
     if not worst or (row.get("message") and not math.isfinite(float(worst["got"]))):
         return row.get("message") or row["state"]
-    got, expected = float(worst["got"]), float(worst["expected"])
-    return f"{component(row)} got {got:.9g}, expected {expected:.9g}, error {abs(got - expected):.2g}, ratio {ratio_text(worst_ratio([row]))}"
+    got, expected, ratio = float(worst["got"]), float(worst["expected"]), ratio_text(worst_ratio([row]))
+    return f"{component(row)} got {got:.9g}, expected {expected:.9g}, error {abs(got - expected):.2g}, ratio {ratio}"
 
 
 def command(header: Row, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,8 @@ def _print(out: Plain | Rich, a: str, b: str, facts: list[str], found: list[Chan
         groups.setdefault((change.kind, change.row["implementation"], change.row["check"]), []).append(change)
     for (kind, name, check), mine in groups.items():
         out.line()
-        out.line((kind, "red" if kind in BAD else "bold"), f"  {name}: {check}, {len(mine)} {'case' if len(mine) == 1 else 'cases'}: {KINDS[kind]}")
+        cases = "1 case" if len(mine) == 1 else f"{len(mine)} cases"
+        out.line((kind, "red" if kind in BAD else "bold"), f"  {name}: {check}, {cases}: {KINDS[kind]}")
         for change in mine[:SHOWN]:
             out.line(f"{place(change.row)}: {_short(change.before)} -> {_short(change.after)}{_why(change)}", indent=2)
         if len(mine) > SHOWN:
@@ -120,13 +122,14 @@ def _print(out: Plain | Rich, a: str, b: str, facts: list[str], found: list[Chan
             out.line((f"$ {reproduction(header, mine[0].row)}", "dim"), indent=4, wrap=False)
     if found:
         out.line()
-        out.line(", ".join(f"{sum(change.kind == kind for change in found)} {kind}" for kind in KINDS if any(c.kind == kind for c in found)))
+        out.line(", ".join(f"{n} {kind}" for kind, n in Counter(change.kind for change in found).items()))
 
 
 def _short(row: Row | None) -> str:
     if row is None:
         return "nothing"
-    return f"{row['state']} {ratio_text(worst_ratio([row]))}".strip() + ("" if row["outcome"] not in ("xfail", "XPASS") else f" ({row['outcome']})")
+    listed = f" ({row['outcome']})" if row["outcome"] in ("xfail", "XPASS") else ""
+    return f"{row['state']} {ratio_text(worst_ratio([row]))}".strip() + listed
 
 
 def _why(change: Change) -> str:

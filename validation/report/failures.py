@@ -50,9 +50,10 @@ class Group:
 
 
 def first(mine: list[Group], room: int) -> list[Group]:
-    """Those of one implementation's groups that say most: the simplest check, then those that fail everywhere and are all that checks a statement.
+    """Those of one implementation's groups that say most.
 
-    No two of them begin with the same statement.
+    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of. No two
+    begin with the same statement.
     """
     chosen: list[Group] = []
     for group in [*mine[:1], *sorted(mine[1:], key=lambda group: _checks_of(group.statements) if group.everywhere else math.inf)]:

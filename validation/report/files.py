@@ -1,4 +1,4 @@
-"""The files that a report can be made into, for a run (refnode validate --html F ...) and later (refnode validate report A.jsonl --html F ...).
+"""The files that a report can be made into: after a run (refnode validate --html F), or later (refnode validate report A.jsonl --html F).
 
 Each is a pure function of the header and the rows of the canonical report.
 """
@@ -24,7 +24,7 @@ TEXTS: dict[str, tuple[Callable[[Row, list[Row]], str], str]] = {
 
 
 def main(argv: list[str]) -> int:
-    """refnode validate report A.jsonl [--html F ...]: without options, the terminal report. The exit code is 0; ValueError for bad arguments."""
+    """refnode validate report A.jsonl [--html F ...]; without options, the terminal report. Returns 0; ValueError for bad arguments."""
     parser = Parser(prog="refnode validate report", description="The report of an earlier run.", allow_abbrev=False)
     parser.add_argument("report", metavar="A.jsonl", help="the file of --json")
     add_arguments(parser)

@@ -1,7 +1,7 @@
 """The page: one HTML file with everything in it - no network, no library; readable without colour and without JavaScript, by keyboard too.
 
-From the top: who passes how much, what did not pass, the matrix of statements, the matrix of checks; below them each statement and each check
-with its cells. Links lead from a cell of a matrix to what is behind it.
+From the top: who passes how much, what did not pass, the matrix of statements, the matrix of checks; below them each statement and each
+check with its cells. Links lead from a cell of a matrix to what is behind it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _strips(rows: list[Row]) -> str:
         label = f"{name}: {len(of[name])} ratios, {sum(row['state'] != 'pass' for row in of[name])} of them do not pass"
         plot = strip_plot(of[name], low, high, label, ticks=name == shown[-1])
         parts.append(f'<div class="striprow"><span>{esc(name)}</span>{plot}</div>')
-    text = "Every answer by its error in units of the allowed one, on a logarithmic scale (exact ones at the left edge); crosses did not pass"
+    text = "Every answer by its error in units of the allowed one, on a logarithmic scale (exact ones at the left); crosses did not pass"
     return f"<figure><figcaption>{text}</figcaption>{''.join(parts)}</figure>"
 
 
@@ -139,7 +139,8 @@ def _legend() -> str:
         ("r0", "below 0.001"), ("r1", "below 0.01"), ("r2", "below 0.1"), ("r3", "to 1"),
         ("r4", "above 1"), ("r5", "above 10"), ("r6", "above 1000")))
     symbols = "".join(f"<span>{caption_of}</span>" for caption_of in (
-        "&#10003; passes", "&#10007; unexpected", "&#9650; does not pass, does not count", "&#9671; xf: expected failure", "&ndash; unsupported"))
+        "&#10003; passes", "&#10007; unexpected", "&#9650; does not pass, does not count", "&#9671; xf: expected failure",
+        "&ndash; unsupported"))
     return (
         "<p>A number is the worst error in units of the allowed one: at most 1 passes.</p>"
         f'<p class="legend">{symbols}</p><p class="legend scale" aria-label="Shades of the ratio">{scale}</p>'

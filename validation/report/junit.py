@@ -14,8 +14,8 @@ ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def render(header: Row, rows: list[Row]) -> str:
     """The report as JUnit XML.
 
-    An unexpected outcome is a failure (XPASS too) or, where no answer came back, an error; what is unsupported, skipped, not run, expected to
-    fail, or without effect on the exit code, is skipped with its reason.
+    An unexpected outcome is a failure (XPASS too) or, where no answer came back, an error; what is unsupported, skipped, not run, expected
+    to fail, or without effect on the exit code, is skipped with its reason.
     """
     root = ElementTree.Element("testsuites", name=f"refnode conformance suite {header['suite']}")
     for name in names(rows):

@@ -32,7 +32,7 @@ def render(header: Row, rows: list[Row]) -> str:
             lines += [f"and {len(found) - SHOWN} more checks.", ""]
     columns = names(rows)
     of_statements = [(f"{id} {text(statements()[id]['title'])}", of) for id, of in by_statement(rows).items()]
-    of_checks = [(code(id).replace("|", r"\|") + ("" if level(id) == "required" else f" ({level(id)})"), of) for id, of in by_check(rows).items()]
+    of_checks = [(_check(id), of) for id, of in by_check(rows).items()]
     lines += _matrix("Statements", columns, of_statements) + _matrix("Checks", columns, of_checks)
     lines.append("Numbers are the worst error in units of the allowed one: at most 1 passes. xf: expected failure, --: unsupported.")
     return "\n".join(lines) + "\n"
@@ -76,6 +76,10 @@ def _matrix(title: str, columns: list[str], body: Iterable[tuple[str, dict[str, 
     lines = [f"<details><summary>{title}</summary>", "", f"| |{'|'.join(text(name) for name in columns)}|", f"|---|{'---|' * len(columns)}"]
     lines += [f"| {label} | {' | '.join(_cell(cell(of.get(name, []))) for name in columns)} |" for label, of in body]
     return [*lines, "", "</details>", ""]
+
+
+def _check(id: str) -> str:
+    return code(id).replace("|", r"\|") + ("" if level(id) == "required" else f" ({level(id)})")
 
 
 def _cell(cell: Cell) -> str:

@@ -11,7 +11,8 @@ from .cells import KINDS, Cell, Row, by_check, by_statement, cell, level, names,
 from .junit import text
 
 SYMBOLS = {
-    "ok": "&#10003;", "unexpected": "&#10007;", "noted": "&#9650;", "expected": "&#9671;", "unsupported": "&ndash;", "skipped": "&#9675;", "empty": ""
+    "ok": "&#10003;", "unexpected": "&#10007;", "noted": "&#9650;", "expected": "&#9671;",
+    "unsupported": "&ndash;", "skipped": "&#9675;", "empty": "",
 }
 Lines = list[tuple[str, str, str, dict[str, list[Row]]]]
 
@@ -46,7 +47,10 @@ def matrix(name: str, rows: list[Row], lines: Lines, target: Callable[[str, str]
     body = []
     for key, label, title, of in lines:
         mark = f' <span class="note">({level(label)})</span>' if level(label) in ("recommended", "informative") else ""
-        cells = "".join(_cell(f"{label}, {column}", cell(of.get(column, [])), target(key, column) if column in of else "") for column in columns)
+        cells = ""
+        for name_of in columns:
+            asked = name_of in of
+            cells += _cell(f"{label}, {name_of}", cell(of[name_of]), target(key, name_of)) if asked else '<td class="empty"></td>'
         body.append(f'<tr><th scope="row">{esc(label)}{mark}{f" <span>{esc(title)}</span>" if title else ""}</th>{cells}</tr>')
     region = f'<div class="scroll" role="region" aria-label="{esc(name)}" tabindex="0">'
     top = f"{caption(name)}<thead><tr><td></td>{head}</tr></thead>"
@@ -93,7 +97,5 @@ def facts(header: Row) -> str:
 
 
 def _cell(label: str, cell: Cell, target: str) -> str:
-    if not target:
-        return '<td class="empty"></td>'
     words = f"{label}: {KINDS[cell.kind]}{f', ratio {cell.text[len(cell.word):].strip()}' if cell.ratio is not None else ''}"
     return f'<td class="{cell.kind} {hue(cell)}"><a href="#{target}" aria-label="{esc(words)}">{summary(cell)}</a></td>'

@@ -63,9 +63,11 @@ def check_sections(header: Row, rows: list[Row], id_of: Ids) -> str:
 def _drawer(header: Row, check: str, name: str, mine: list[Row], id: str) -> str:
     whole, n = cell(mine), counts(mine)
     score = f"passes {n['passes']} of {n['asked']}" if n["asked"] else mine[0]["state"]
-    head = f'<span class="chip {whole.kind} {hue(whole)}">{summary(whole)}</span> <b>{esc(name)}</b> {score} <span class="note">{esc(check)}</span>'
+    chip = f'<span class="chip {whole.kind} {hue(whole)}">{summary(whole)}</span>'
+    head = f'{chip} <b>{esc(name)}</b> {score} <span class="note">{esc(check)}</span>'
     failed = sorted((row for row in mine if row["state"] not in QUIET or row["outcome"] in UNEXPECTED), key=lambda row: -badness(row))
-    quiet = sorted({f"{row['state']}: {row.get('message') or 'no reason given'}" for row in mine if row["state"] in ("unsupported", "skipped")})
+    silent = [row for row in mine if row["state"] in ("unsupported", "skipped")]
+    quiet = sorted({f"{row['state']}: {row.get('message') or 'no reason given'}" for row in silent})
     body = "".join(f"<p>{esc(line)}</p>" for line in quiet)
     body += cell_plot(mine, f"{check}, {name}: error over allowed error")
     body += f'<ol class="cases">{"".join(_failure(header, row) for row in failed)}</ol>' if failed else ""
@@ -99,7 +101,8 @@ def _ratios(mine: list[Row]) -> str:
     for row in mine:
         mark = "" if row["state"] == "pass" else "&#10007; "
         ratio = worst_ratio([row])
-        of.setdefault(row["problem"], {})[row["direction"], row["rtol"]] = mark + (ratio_text(ratio) if ratio is not None else esc(row["state"]))
+        words = ratio_text(ratio) if ratio is not None else esc(row["state"])
+        of.setdefault(row["problem"], {})[row["direction"], row["rtol"]] = mark + words
     heads = ["problem", *[f"{esc(direction)} {rtol_text(rtol)}" for direction, rtol in columns]]
     lines = [[esc(problem), *[line.get(column, "") for column in columns]] for problem, line in of.items()]
     return table(caption("The ratio of every case"), heads, lines)

@@ -10,7 +10,8 @@ from .cells import Cell, Row, by_statement, cell, names
 # From far below the allowed error to far above it: lightness falls all the way, so grey prints keep the order.
 SHADES = ("#f1f7f9", "#dcecf1", "#c0dee6", "#9ccad4", "#e9a04e", "#bf5530", "#6d1207")
 MARKS = {
-    "ok": "", "unexpected": "\u2717 ", "noted": "\u25b2 ", "expected": "\u25c7 ", "unsupported": "\u2013", "skipped": "not installed", "empty": ""
+    "ok": "", "unexpected": "\u2717 ", "noted": "\u25b2 ", "expected": "\u25c7 ",
+    "unsupported": "\u2013", "skipped": "not installed", "empty": "",
 }
 LIMITS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 1000.0)
 
@@ -21,8 +22,8 @@ def draw(header: Row, rows: list[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     columns, lines = names(rows), by_statement(rows)
-    left, top, width, height = 2.5, 1.05, 0.92, 0.2  # inches
-    figure = Figure(figsize=(left + width * len(columns) + 0.1, top + height * len(lines) + 0.55), layout=None)
+    left, top, width, height = 2.5, 0.75, 0.92, 0.2  # inches
+    figure = Figure(figsize=(left + max(width * len(columns), 4.2) + 0.1, top + height * len(lines) + 0.55), layout=None)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from html import escape
 
-from .cells import Row, badness, ratio_text, rtol_text
+from .cells import Row, badness, rtol_text
+from .page import esc
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 96, 14, 34
@@ -29,11 +29,11 @@ def cell_plot(rows: Iterable[Row], label: str) -> str:
         series[row["problem"], row["direction"]].append(row)
     draw = _by_rtol if any(len(mine) > 1 for mine in series.values()) else _by_problem
     body = _axis(low, high, WIDTH - RIGHT) + draw(series, low, high)
-    return f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{body}</svg>'
+    return f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{esc(label)}">{body}</svg>'
 
 
 def strip_plot(rows: Iterable[Row], low: int, high: int, label: str, ticks: bool) -> str:
-    """All the ratios of one implementation on a logarithmic line from 10^low to 10^high; the numbers below it are left out without ticks."""
+    """All the ratios of one implementation on a logarithmic line from 10^low to 10^high; with ticks, there are numbers below it."""
     width, height = WIDTH, 44 if ticks else 30
     dots: dict[bool, list[str]] = {True: [], False: []}
     for i, row in enumerate(row for row in rows if row["ratio"] is not None):
@@ -48,7 +48,8 @@ def strip_plot(rows: Iterable[Row], low: int, high: int, label: str, ticks: bool
     failed = "".join(f'<path class="cross" d="{dot}m-3-3l6 6m0-6l-6 6"/>' for dot in dots[True])
     numbers = f'<text x="{one}" y="42" text-anchor="middle" class="strong">1</text>{numbers}' if ticks else ""
     line = f'<path class="one" d="M{one} 0V30"/>'
-    return f'<svg class="strip" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{passed}{failed}{line}{numbers}</svg>'
+    head = f'<svg class="strip" viewBox="0 0 {width} {height}" role="img" aria-label="{esc(label)}">'
+    return f"{head}{passed}{failed}{line}{numbers}</svg>"
 
 
 def decades(rows: Iterable[Row]) -> tuple[int, int]:
@@ -74,7 +75,7 @@ def _by_rtol(series: dict[tuple[str, str], list[Row]], low: int, high: int) -> s
             while any(abs(y - other) < 11 for other in labels):
                 y += 11
             labels.append(y)
-            parts.append(f'<text x="{WIDTH - RIGHT + 4}" y="{y}">{escape(problem)}{"" if direction == "forward" else " reversed"}</text>')
+            parts.append(f'<text x="{WIDTH - RIGHT + 4}" y="{y}">{esc(problem)}{"" if direction == "forward" else " reversed"}</text>')
     return "".join(parts)
 
 
@@ -82,7 +83,7 @@ def _by_problem(series: dict[tuple[str, str], list[Row]], low: int, high: int) -
     problems = list(dict.fromkeys(problem for problem, _ in series))
     xs = {name: LEFT + 14 + (WIDTH - LEFT - RIGHT - 28) * i // max(1, len(problems) - 1) for i, name in enumerate(problems)}
     parts = [
-        f'<text x="{xs[name]}" y="{HEIGHT - 22}" text-anchor="end" transform="rotate(-45 {xs[name]} {HEIGHT - 22})">{escape(name)}</text>'
+        f'<text x="{xs[name]}" y="{HEIGHT - 22}" text-anchor="end" transform="rotate(-45 {xs[name]} {HEIGHT - 22})">{esc(name)}</text>'
         for name in problems
     ]
     for (problem, direction), mine in series.items():
@@ -97,10 +98,10 @@ def _axis(low: int, high: int, right: int) -> str:
     parts = []
     for k in range(low, high + 1):
         y = _between(k, low, high, HEIGHT - BOTTOM, TOP)
-        if k == 0:
-            parts.append(f'<path class="one" d="M{LEFT} {y}H{right}"/><text x="{LEFT - 5}" y="{y + 4}" text-anchor="end" class="strong">1</text>')
-        elif k % step == 0:
-            parts.append(f'<path class="grid" d="M{LEFT} {y}H{right}"/><text x="{LEFT - 5}" y="{y + 4}" text-anchor="end">{_power(k)}</text>')
+        if k % step == 0:  # 0 among them
+            line, words = ("one", "strong") if k == 0 else ("grid", "dim")
+            parts.append(f'<path class="{line}" d="M{LEFT} {y}H{right}"/>')
+            parts.append(f'<text x="{LEFT - 5}" y="{y + 4}" text-anchor="end" class="{words}">{_power(k)}</text>')
     middle = (TOP + HEIGHT - BOTTOM) // 2
     parts.append(f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">error / allowed</text>')
     return "".join(parts)
@@ -132,4 +133,4 @@ def _fails(row: Row) -> bool:
 
 
 def _power(k: int) -> str:
-    return f"1e{k}" if k else ratio_text(1.0)
+    return f"1e{k}" if k else "1"

@@ -1,7 +1,7 @@
 """Where the terminal report is written: through rich where it is installed, as plain text where not.
 
-Both have the same two methods: line(*parts, indent, wrap), where a part is a string or a pair (string, style), and table(title, heads, body),
-where heads are strings and each line of the body is a list of tuples of parts, its label first.
+Both have the same two methods: line(*parts, indent, wrap), where a part is a string or a pair (string, style), and table(title, heads,
+body), where heads are strings and each line of the body is a list of tuples of parts, its label first.
 """
 
 from __future__ import annotations

@@ -8,7 +8,23 @@ from ..checks.catalog import all_checks
 from ..outcomes import UNEXPECTED
 from ..statements import checks_of, statements
 from ..verdicts import STATES
-from .cells import QUIET, SEVERITY, Cell, Row, by_check, by_statement, cell, counts, level, names, place, reproduction, shown, versions, what
+from .cells import (
+    QUIET,
+    SEVERITY,
+    Cell,
+    Row,
+    by_check,
+    by_statement,
+    cell,
+    counts,
+    level,
+    names,
+    place,
+    reproduction,
+    shown,
+    versions,
+    what,
+)
 from .failures import Group, first, groups
 from .screen import Part, Plain, Rich
 
@@ -87,7 +103,8 @@ def _print_first(screen: Screen, header: Row, rows: list[Row], found: list[Group
 def _print_summary(screen: Screen, header: Row, group: Group, full: bool) -> None:
     worst = group.bad[0]
     screen.line()
-    screen.line((group.check, "bold red"), f"  {_verb(group)} in {len(group.bad)} of {len(group.asked)} cases: {', '.join(group.where)}", indent=2)
+    share = f"{len(group.bad)} of {len(group.asked)} cases"
+    screen.line((group.check, "bold red"), f"  {_verb(group)} in {share}: {', '.join(group.where)}", indent=2)
     told = group.statements[:2 if full else 1]
     for id in told:
         screen.line((f"{id} {statements()[id]['title']}", "bold"), f": {statements()[id]['text']}", indent=4)
