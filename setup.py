@@ -7,5 +7,8 @@ inside = find_packages("validation")
 setup(
     packages=[*find_packages(include=["refnode", "refnode.*"]), "refnode_validation", *(f"refnode_validation.{name}" for name in inside)],
     package_dir={"refnode_validation": "validation"},
-    package_data={"refnode": ["py.typed"], "refnode_validation": ["*.json", "*.md", "**/*.json", "**/*.expected", "**/*.txt", "report/page.css", "report/page.js"]},
+    package_data={
+        "refnode": ["py.typed"],
+        "refnode_validation": ["*.json", "*.md", "**/*.json", "**/*.expected", "**/*.txt", "report/page.css", "report/page.js"],
+    },
 )
