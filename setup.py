@@ -9,6 +9,8 @@ setup(
     package_dir={"refnode_validation": "validation"},
     package_data={
         "refnode": ["py.typed"],
-        "refnode_validation": ["*.json", "*.md", "**/*.json", "**/*.md", "**/*.expected", "**/*.txt", "vectors/LICENSE"],
+        "refnode_validation": [
+            "*.json", "*.md", "**/*.json", "**/*.md", "**/*.expected", "**/*.txt", "vectors/LICENSE", "report/page.css", "report/page.js",
+        ],
     },
 )

@@ -1,13 +1,12 @@
-"""The command: refnode validate [options]."""
+"""The command: refnode validate [options]; and refnode validate report, refnode validate compare, which read reports of earlier runs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from . import __version__
 from .checks.catalog import everything
@@ -16,25 +15,33 @@ from .outcomes import UNEXPECTED, outcome, reason, unused
 from .plans import TIERS, Options, draws_in, plan
 from .problems.catalog import problems
 from .relations import catalog as relations
-from .report import jsonl
+from .report import compare, files, jsonl
+from .report.screen import screen
+from .report.table import print_report
 from .runner import RTOLS, Plan, Result, run, whole
 from .vectors.tasks import vectors
 from .verdicts import Verdict
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
 COMMAND = "refnode validate"
+DESCRIPTION = """Run the conformance suite against refnode and other implementations. `refnode validate report A.jsonl` shows the report of
+an earlier run, or makes files of it; `refnode validate compare A.jsonl B.jsonl` tells what changed; both have a --help of their own."""
 
 
 def main(argv: list[str]) -> int:
     """Run the suite; the exit code is 0 if all outcomes were expected, 1 if not, 2 for wrong arguments (one sentence says which)."""
     try:
+        if argv[:1] == ["compare"]:
+            return compare.main(argv[1:])
+        if argv[:1] == ["report"]:
+            return files.main(argv[1:])
         options = _parse(argv)
         if options.list:
             return _print_list()
         plan = _plan(options)
         loaded = [load(word, asked) for word, asked in _words(options)]
         _check_names(loaded)
-        _check_report(options.json)
+        files.check(options)
         return _run(plan, loaded, options, argv)
     except ValueError as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
@@ -44,37 +51,30 @@ def main(argv: list[str]) -> int:
 
 
 def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str]) -> int:
-    try:
-        from rich.console import Console
-
-        from .report.table import print_report
-    except ModuleNotFoundError as error:
-        raise ValueError(f"the tables need the package {error.name}: pip install refnode[validation]") from error
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(100, console.width))  # a pipe has no width of its own
-    judged: list[tuple[Result, str]] = []
+    out = screen()
+    judged: list[tuple[Loaded, Result]] = []
     interrupted = False
-    console.print(_what_is_run(plan), highlight=False)
+    out.line(_what_is_run(plan))
     try:
-        for group, result in _progress(console, plan, loaded):
-            judged.append((result, _outcome(group, result)))
+        for pair in _progress(out.console, plan, loaded):
+            judged.append(pair)
     except KeyboardInterrupt:
         interrupted = True
-        judged += [(result, _outcome(group, result)) for group, result in _rest(plan, loaded, judged)]
+        judged += list(_rest(plan, loaded, judged))
 
-    implementations = [_about(adapter) for group in loaded for adapter in group.adapters]
-    commands = {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
-    print_report(console, judged, implementations, commands, _reasons(loaded, judged))
+    implementations = [_about(group.word, adapter) for group in loaded for adapter in group.adapters]
+    header = jsonl.header(implementations, argv, plan.seed, plan.rtols)
+    rows = [jsonl.row(result, _outcome(group, result), _reason(group, result)) for group, result in judged]
+    if options.json:
+        jsonl.write(Path(options.json), header, rows)
+    files.write(options, header, rows)
+    print_report(out, {**header, "implementations": implementations}, rows)  # with the folders that a command of this session needs
     stale = []
     if not interrupted and options.tier != "smoke" and not (options.only or options.problem or options.rtol):
-        stale = [line for group in loaded for line in _stale(group, [result for result, _ in judged])]
+        stale = [line for group in loaded for line in _stale(group, [result for _, result in judged])]
     for line in stale:
-        console.print(line, style="red", markup=False, highlight=False)
-    if options.json:
-        rows = [jsonl.row(result, outcome) for result, outcome in judged]
-        jsonl.write(Path(options.json), jsonl.header(implementations, argv, plan.seed), rows)
-    bad = interrupted or stale or any(outcome in UNEXPECTED for _, outcome in judged)
+        out.line((line, "red"))
+    bad = interrupted or stale or any(row["outcome"] in UNEXPECTED for row in rows)
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
 
 
@@ -100,9 +100,9 @@ def _results(plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]
             yield from ((group, result) for result in run(adapter, plan))
 
 
-def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Result, str]]) -> Iterator[tuple[Loaded, Result]]:
+def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Loaded, Result]]) -> Iterator[tuple[Loaded, Result]]:
     """not-run for everything that an interrupted run had still before it."""
-    done = {(result.implementation, result.id) for result, _ in judged}
+    done = {(result.implementation, result.id) for _, result in judged}
     for group in loaded:
         for name in _names(group):
             for result in whole(plan, name, Verdict("not-run", message="the run was interrupted")):
@@ -112,7 +112,7 @@ def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Result, str]]) ->
 
 def _progress(console: Any, plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
     """The results, with a progress bar if somebody is looking."""
-    if not console.is_terminal:
+    if console is None or not console.is_terminal:
         yield from _results(plan, loaded)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -130,13 +130,10 @@ def _outcome(group: Loaded, result: Result) -> str:
     return outcome(result, _versions(group).get(result.implementation, "0"), group.entries, gates)
 
 
-def _reasons(loaded: list[Loaded], judged: list[tuple[Result, str]]) -> Counter[tuple[str, str]]:
-    """How many failures of which implementation are expected for which reason."""
-    groups = {name: group for group in loaded for name in _names(group)}
-    failed = [(result, groups[result.implementation]) for result, outcome in judged if outcome == "xfail"]
-    return Counter(
-        (result.implementation, reason(result, _versions(group)[result.implementation], group.entries)) for result, group in failed
-    )
+def _reason(group: Loaded, result: Result) -> str:
+    """Why a failure is expected; empty for what passes or is not on the list."""
+    failed = result.verdict.state not in ("pass", "unsupported", "skipped")
+    return reason(result, _versions(group).get(result.implementation, "0"), group.entries) if failed else ""
 
 
 def _stale(group: Loaded, results: list[Result]) -> list[str]:
@@ -156,9 +153,10 @@ def _names(group: Loaded) -> list[str]:
     return [adapter.name for adapter in group.adapters] or [group.word]
 
 
-def _about(adapter: Any) -> dict[str, Any]:
+def _about(word: str, adapter: Any) -> dict[str, Any]:
     return {
         "name": adapter.name,
+        "word": word,
         "version": str(getattr(adapter, "version", "unknown")),
         "capabilities": sorted(getattr(adapter, "capabilities", [])),
         "mode": getattr(adapter, "mode", "unknown"),
@@ -166,15 +164,8 @@ def _about(adapter: Any) -> dict[str, Any]:
     }
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse that raises its complaint instead of ending the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see --help)")
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=COMMAND, description="Run the conformance suite against refnode and other implementations.", allow_abbrev=False)
+    parser = files.Parser(prog=COMMAND, description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
     default = ", ".join(DEFAULT)
     known = ", ".join(KNOWN)
@@ -183,10 +174,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems")
     add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
-    add("--json", metavar="FILE", help="write the report as JSON lines")
     add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
     add("--draws", type=int, metavar="N", help="relations on N drawn problems, draw-SEED and on (default: by tier)")
     add("--tier", choices=TIERS, default="default", help="how much is run: see --list (default: default)")
+    add("--json", metavar="FILE", help="write the report as JSON lines, from which `report` makes the others and `compare` the changes")
+    files.add_arguments(parser)
     add("--list", action="store_true", help="list checks, problems and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     return parser.parse_args(argv)
@@ -221,11 +213,6 @@ def _check_names(loaded: list[Loaded]) -> None:
             raise ValueError(f"two implementations have the name {name!r}: give yours another")
 
 
-def _check_report(file: str | None) -> None:
-    if file and not Path(file).absolute().parent.is_dir():
-        raise ValueError(f"--json {file}: there is no such folder")
-
-
 def _print_list() -> int:
     print("checks")
     for check in everything().values():
@@ -234,10 +221,11 @@ def _print_list() -> int:
     print("problems")
     for problem in problems().values():
         print(f"  {problem.id:<6}{problem.title}")
+    own = [name for name in relations.OWN if name not in vectors()]
+    print(f"  of relations: {', '.join(own)}, draw-N")
     print("vectors")
     for id, vector in vectors().items():
         print(f"  {id:<32}{vector['tier']:<9}{vector['title']}")
-    print(f"  of relations: {', '.join(relations.OWN)}, draw-N")
     print("implementations")
     print(f"  {', '.join(KNOWN)} (without --impl: {', '.join(DEFAULT)})")
     return EXIT_EXPECTED

@@ -8,7 +8,7 @@ from refnode_validation import __version__, cli
 from refnode_validation.checks.catalog import all_checks
 from refnode_validation.problems.catalog import problems
 from refnode_validation.report import jsonl
-from refnode_validation.report.table import cell
+from refnode_validation.report.cells import cell
 from refnode_validation.runner import Result
 from refnode_validation.statements import statements
 from refnode_validation.verdicts import Verdict
@@ -42,7 +42,7 @@ def test_failures_are_shown_with_all_that_is_needed(mine, capsys):
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "FAIL" in out
     assert statements()["S3"]["text"] in out
-    assert re.search(r"fail P10 forward rtol 1e-07: z\[\d,0\] got \S+, expected \S+, ratio \d", out)
+    assert re.search(r"fail P10 forward rtol 1e-07: z\[\d,0\] got \S+, expected \S+, error \S+, ratio \d", out)
     assert f"refnode validate --alone --impl {word} --only solve.value --problem P10 --rtol 1e-07" in out
     assert "1 unexpected" in out
 
@@ -195,21 +195,24 @@ def test_list_help_and_version(capsys):
 @pytest.mark.parametrize(
     ("judged", "text"),
     [
-        ([("pass", 0.1234, "ok"), ("pass", 0.02, "ok")], "[green]ok[/green] 0.12"),
-        ([("pass", 0.1, "ok"), ("unsupported", None, "neutral")], "[green]ok[/green] 0.10"),
-        ([("unsupported", None, "neutral")], "[dim]--[/dim]"),
-        ([("skipped", None, "neutral")], "[dim]skip[/dim]"),
-        ([("pass", 0.1, "ok"), ("fail", 34.56, "UNEXPECTED")], "[red]FAIL[/red] 34.6"),
-        ([("fail", 1234.5, "witness")], "[yellow]FAIL[/yellow] 1e+03"),
-        ([("fail", 2.0, "xfail"), ("pass", 0.1, "ok")], "[yellow]xf[/yellow] 2.00"),
-        ([("fail", 2.0, "xfail"), ("fail", 3.0, "UNEXPECTED")], "[red]FAIL[/red] 3.00"),
-        ([("fail", float("inf"), "UNEXPECTED")], "[red]FAIL[/red] inf"),
-        ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "[red]timeout[/red]"),
-        ([("harness-broken", None, "UNEXPECTED")], "[red]broken[/red]"),
-        ([], ""),
+        ([("pass", 0.1234, "ok"), ("pass", 0.02, "ok")], "ok: ok 0.12"),
+        ([("pass", 0.1, "ok"), ("unsupported", None, "neutral")], "ok: ok 0.10"),
+        ([("unsupported", None, "neutral")], "unsupported: --"),
+        ([("skipped", None, "neutral")], "skipped: skip"),
+        ([("skipped", None, "MISSING")], "unexpected: skip"),
+        ([("pass", 0.1, "ok"), ("fail", 34.56, "UNEXPECTED")], "unexpected: FAIL 34.6"),
+        ([("pass", 0.1, "XPASS"), ("pass", 0.3, "ok")], "unexpected: XPASS 0.10"),
+        ([("fail", 1234.5, "witness")], "noted: FAIL 1e+03"),
+        ([("fail", 2.0, "xfail"), ("pass", 0.1, "ok")], "expected: xf 2.00"),
+        ([("fail", 5.0, "xfail"), ("fail", 3.0, "UNEXPECTED")], "unexpected: FAIL 3.00"),
+        ([("crash", None, "xfail"), ("fail", 3.0, "UNEXPECTED")], "unexpected: FAIL 3.00"),
+        ([("fail", float("inf"), "UNEXPECTED")], "unexpected: FAIL inf"),
+        ([("fail", float("nan"), "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: FAIL inf"),
+        ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: timeout"),
+        ([("harness-broken", None, "UNEXPECTED")], "unexpected: broken"),
+        ([], "empty: "),
     ],
 )
 def test_cells(judged, text):
-    assert (
-        cell([(Result("a", "grad.t", "P01", "forward", 1e-4, Verdict(state, ratio)), outcome) for state, ratio, outcome in judged]) == text
-    )
+    rows = [jsonl.row(Result("a", "grad.t", "P01", "forward", 1e-4, Verdict(state, ratio)), outcome) for state, ratio, outcome in judged]
+    assert f"{cell(rows).kind}: {cell(rows).text}" == text

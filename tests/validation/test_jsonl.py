@@ -16,7 +16,9 @@ RESULTS = [
     Result("b", "grad.t", "P10", "forward", 1e-7, Verdict("error", message="ValueError: no")),
     Result("b", "grad.z0", "P10", "forward", 1e-7, Verdict("fail", math.inf, "not finite", compare("dL/dz0", [math.nan], [1.0], 1.0))),
 ]
-HEADER = jsonl.header([{"name": "a", "version": "1"}], ["--json", "/home/me/secret/report.jsonl"], 0)
+HEADER = jsonl.header(
+    [{"name": "a", "version": "1", "word": "/home/me/secret/a.py:A"}], ["--json", "/home/me/secret/report.jsonl"], 0, (1e-4, 1e-7)
+)
 ROWS = [jsonl.row(result, "ok") for result in RESULTS]
 
 
@@ -40,6 +42,7 @@ def test_canonical(report):
     """Keys sorted, no spaces, no paths, strict JSON; the same report has the same bytes."""
     text = report.read_text()
     assert "secret" not in text
+    assert '"word":"a.py:A"' in text
     for line in text.splitlines():
         entry = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
         assert json.dumps(entry, sort_keys=True, separators=(",", ":")) == line

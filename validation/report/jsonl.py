@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..runner import Result
+from ..runner import RTOLS, Result
 
 FORMAT = 1
+SPEC = "arXiv 1806.07366 v5"
 
 
 class ReportError(ValueError):
@@ -58,25 +59,27 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, An
     return header, rows, footer
 
 
-def header(implementations: list[dict[str, Any]], argv: list[str], seed: int) -> dict[str, Any]:
+def header(implementations: list[dict[str, Any]], argv: list[str], seed: int, rtols: Iterable[float] = RTOLS) -> dict[str, Any]:
     """Versions and facts that a reader of the numbers needs; no paths."""
     return {
         "kind": "header",
         "format": FORMAT,
         "suite": __version__,
+        "spec": SPEC,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "system": platform.system(),
         "machine": platform.machine(),
         "byteorder": sys.byteorder,
-        "implementations": implementations,
-        "argv": [word.replace("\\", "/").rsplit("/", 1)[-1] for word in argv],
+        "implementations": [{key: _without_folder(x) if key == "word" else x for key, x in entry.items()} for entry in implementations],
+        "argv": [_without_folder(word) for word in argv],
         "seed": seed,
+        "rtols": list(rtols),
     }
 
 
-def row(result: Result, outcome: str) -> dict[str, Any]:
-    """One case line."""
+def row(result: Result, outcome: str, reason: str = "") -> dict[str, Any]:
+    """One case line; reason says why a failure was expected."""
     verdict = result.verdict
     entry: dict[str, Any] = {
         "kind": "case",
@@ -93,6 +96,8 @@ def row(result: Result, outcome: str) -> dict[str, Any]:
     }
     if verdict.message:
         entry["message"] = verdict.message
+    if reason:
+        entry["reason"] = reason
     if result.warnings:
         entry["warnings"] = list(result.warnings)
     if verdict.worst:
@@ -100,6 +105,10 @@ def row(result: Result, outcome: str) -> dict[str, Any]:
         got, expected = _number(worst.got), _number(worst.expected)
         entry["worst"] = {"quantity": worst.quantity, "index": list(worst.index), "got": got, "expected": expected}
     return entry
+
+
+def _without_folder(word: str) -> str:
+    return word.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _number(x: float | None) -> float | str | None:

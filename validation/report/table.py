@@ -1,213 +1,200 @@
-"""The terminal report: a table of checks, a table of statements, and the failures one by one."""
+"""The terminal report: what failed first, on one screen; then a table of checks, a table of statements, the failures one by one, totals."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from collections import Counter
 
 from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
-from ..runner import Result
 from ..statements import checks_of, statements
+from ..verdicts import STATES
+from .cells import (
+    QUIET,
+    SEVERITY,
+    Cell,
+    Row,
+    by_check,
+    by_statement,
+    cell,
+    counts,
+    level,
+    names,
+    place,
+    reproduction,
+    shown,
+    versions,
+    what,
+)
+from .failures import Group, first, groups
+from .screen import Part, Plain, Rich
 
-# The worst state of a cell is the first of these that occurs in it.
-SEVERITY = ("harness-broken", "crash", "timeout", "error", "fail", "refused", "not-run", "pass", "skipped", "unsupported")
-SHOWN = 3
+SHOWN = 3  # cases of one check
+FIRST = 3  # groups of failures on the first screen, and implementations that have some
 COLUMNS = 5  # implementations in one table: what a terminal of a hundred columns holds
-Judged = list[tuple[Result, str]]
+STYLES = {"ok": "green", "unexpected": "red", "noted": "yellow", "expected": "yellow", "unsupported": "dim", "skipped": "dim", "empty": ""}
+Screen = Plain | Rich
 
 
-def print_report(
-    console: Console,
-    judged: Judged,
-    implementations: list[dict[str, Any]],
-    commands: dict[str, str],
-    reasons: Mapping[tuple[str, str], int],
-) -> None:
-    """Print everything.
-
-    judged pairs each result with its outcome, commands[name] is the beginning of the reproduction lines, reasons[name, reason] the number
-    of failures that are expected for that reason.
-    """
-    names = list(dict.fromkeys(result.implementation for result, _ in judged))
-    for table in (_check_table, _statement_table):
-        for first in range(0, len(names), COLUMNS):
-            console.print(table(judged, names[first:first + COLUMNS], implementations))
+def print_report(screen: Screen, header: Row, rows: list[Row]) -> None:
+    """Print everything."""
+    found = groups(rows)
+    unexpected = [group for group in found if group.unexpected]
+    _print_first(screen, header, rows, found)
+    blocks = [names(rows)[i:i + COLUMNS] for i in range(0, len(names(rows)), COLUMNS)]
+    for columns in blocks:
+        _print_checks(screen, header, rows, columns)
+    for columns in blocks:
+        _print_statements(screen, rows, columns)
     elsewhere = [id for id, entry in statements().items() if not checks_of(entry)]
     if elsewhere:
-        console.print(f"[dim]By refnode's own tests: {', '.join(elsewhere)}.[/dim]")
-    console.print(
-        "[dim]Numbers are the worst error in units of the allowed one: at most 1 passes. "
-        "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.[/dim]"
-    )
-    _print_failures(console, judged, names, commands)
-    _print_totals(console, judged, names, reasons)
+        screen.line((f"By refnode's own tests: {', '.join(elsewhere)}.", "dim"))
+    screen.line((
+        "Numbers are the worst error in units of the allowed one: at most 1 passes. "
+        "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.", "dim"
+    ))
+    _print_failures(screen, header, rows, found)
+    _print_totals(screen, rows)
+    if unexpected:
+        worst = unexpected[0].bad[0]
+        screen.line()
+        screen.line(("Begin with ", "bold"), f"{worst['implementation']}: {worst['check']} {place(worst)}: {what(worst)}")
+        screen.line((f"$ {reproduction(header, worst)}", "dim"), indent=2, wrap=False)
 
 
-def cell(judged: Judged) -> str:
-    """One cell: the worst state and the worst ratio among results, in rich markup."""
-    states = {result.verdict.state for result, _ in judged}
-    worst = next((state for state in SEVERITY if state in states), None)
-    if worst is None:
-        return ""
-    if worst == "pass":
-        return f"[green]ok[/green] {_ratio(_worst_ratio(judged))}"
-    if worst in ("unsupported", "skipped"):
-        return "[dim]--[/dim]" if worst == "unsupported" else "[dim]skip[/dim]"
-    bad = [(result, outcome) for result, outcome in judged if result.verdict.state not in ("pass", "unsupported", "skipped")]
-    outcomes = {outcome for _, outcome in bad}
-    style = "red" if outcomes & set(UNEXPECTED) else "yellow"
-    if style == "red":
-        bad = [(result, outcome) for result, outcome in bad if outcome in UNEXPECTED]
-    if outcomes == {"xfail"}:
-        word = "xf"
-    else:
-        word = {"fail": "FAIL", "harness-broken": "broken"}.get(worst, worst)
-    number = f" {_ratio(_worst_ratio(bad))}" if worst == "fail" else ""
-    return f"[{style}]{word}[/{style}]{number}"
+def parts(cell: Cell) -> tuple[Part, ...]:
+    """A cell with its colour."""
+    return ((cell.word, STYLES[cell.kind]), cell.text[len(cell.word):])
 
 
-def _check_table(judged: Judged, names: list[str], implementations: list[dict[str, Any]]) -> Table:
-    table = _table("Checks", names, {entry["name"]: entry["version"] for entry in implementations})
-    for check in everything().values():
-        mine = [(result, outcome) for result, outcome in judged if result.check == check.id]
-        if mine:
-            label = check.id if check.level == "required" else f"{check.id} [dim]({check.level[:3]}.)[/dim]"
-            table.add_row(label, *[cell(_of(mine, name)) for name in names])
-    return table
-
-
-def _statement_table(judged: Judged, names: list[str], implementations: list[dict[str, Any]]) -> Table:
-    table = _table("Statements", names, {})
-    for id, entry in statements().items():
-        wanted = set(checks_of(entry))
-        mine = [(result, outcome) for result, outcome in judged if result.check in wanted]
-        if mine:
-            table.add_row(f"{id:<4}{entry['title']}", *[cell(_of(mine, name)) for name in names])
-    return table
-
-
-def _table(title: str, names: list[str], versions: dict[str, str]) -> Table:
-    table = Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        box=SIMPLE_HEAD,
-        show_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for name in names:
-        header = escape(name.replace(".", "\n", 1))
-        version = versions.get(name)
-        table.add_column(f"{header}\n[dim]{escape(version)}[/dim]" if version else header, vertical="bottom", max_width=14, overflow="fold")
-    return table
-
-
-def _print_failures(console: Console, judged: Judged, names: list[str], commands: dict[str, str]) -> None:
-    for name in names:
-        mine = _of(judged, name)
-        if mine and len({(result.verdict.state, result.verdict.message) for result, _ in mine}) == 1 and mine[0][0].verdict.state != "pass":
-            console.print()
-            _indented(console, f"[bold]{escape(name)}: all {len(mine)} cases[/bold]", 0)
-            _indented(console, _what(*mine[0]), 2)
+def _print_first(screen: Screen, header: Row, rows: list[Row], found: list[Group]) -> None:
+    """The first screen of a run with unexpected outcomes: which statement fails, where, by how much, how to reproduce it."""
+    unexpected = [group for group in found if group.unexpected]
+    failing = list(dict.fromkeys(group.implementation for group in unexpected))
+    room = max(1, FIRST // max(1, len(failing)))
+    for position, name in enumerate(failing):
+        mine = [group for group in unexpected if group.implementation == name]
+        n = counts(row for row in rows if row["implementation"] == name)
+        checks = len({row["check"] for row in rows if row["implementation"] == name})
+        screen.line()
+        screen.line(
+            (f"{name} {versions(header).get(name, '')}".strip(), "bold"),
+            f": {len(mine)} of {checks} checks have unexpected outcomes, in {n['unexpected']} of {n['asked'] or n['cases']} cases",
+        )
+        if position >= FIRST:
             continue
-        for check in everything().values():
-            bad = [pair for pair in _of(judged, name) if pair[0].check == check.id and _worth_showing(*pair)]
-            if bad:
-                _print_group(console, name, check, sorted(bad, key=lambda pair: -_key(pair[0])), commands[name])
+        alike = _all_alike([row for row in rows if row["implementation"] == name])
+        if alike:
+            worst = mine[0].bad[0]
+            screen.line((worst["state"], "bold red"), f": {STATES[worst['state']]}", indent=2)
+            screen.line(what(worst), indent=2)
+            screen.line(f"$ {reproduction(header, worst)}", indent=2, wrap=False)
+            continue
+        told = first(mine, room)
+        for group in told:
+            _print_summary(screen, header, group, full=group is mine[0])
+        rest = [group for group in mine if group not in told]
+        if rest:
+            screen.line(f"and {', '.join(_share(group) for group in rest)}", indent=2)
+        quiet = [group for group in found if group.implementation == name and not group.unexpected]
+        if quiet:
+            screen.line((f"not counted: {', '.join(_share(group) for group in quiet)}", "dim"), indent=2)
 
 
-def _print_group(console: Console, name: str, check: Any, bad: Judged, command: str) -> None:
-    console.print()
-    console.print(
-        f"[bold]{escape(name)}: {check.id}[/bold]  {len(bad)} {'case' if len(bad) == 1 else 'cases'}, {check.level}", highlight=False
-    )
-    for id in check.statements:
-        _indented(console, f"[dim]{id}  {escape(statements()[id]['text'])}[/dim]", 2)
-    for result, outcome in bad[:SHOWN]:
-        _indented(console, _what(result, outcome), 2)
-        console.print(f"    [dim]$ {escape(reproduction(result, command))}[/dim]", highlight=False, soft_wrap=True)
-    if len(bad) > SHOWN:
-        _indented(console, f"and {len(bad) - SHOWN} more: {_places(bad[SHOWN:])}", 2)
+def _print_summary(screen: Screen, header: Row, group: Group, full: bool) -> None:
+    worst = group.bad[0]
+    screen.line()
+    share = f"{len(group.bad)} of {len(group.asked)} cases"
+    screen.line((group.check, "bold red"), f"  {_verb(group)} in {share}: {', '.join(group.where)}", indent=2)
+    told = group.statements[:2 if full else 1]
+    for id in told:
+        screen.line((f"{id} {statements()[id]['title']}", "bold"), f": {statements()[id]['text']}", indent=4)
+    if len(group.statements) > len(told):
+        screen.line((f"also {', '.join(f'{id} {_title(id)}' for id in group.statements[len(told):])}", "dim"), indent=4)
+    screen.line(("worst ", "bold"), f"{place(worst)}: {what(worst)}", indent=4)
+    screen.line(f"$ {reproduction(header, worst)}", indent=4, wrap=False)
 
 
-def _indented(console: Console, text: str, by: int) -> None:
-    console.print(Padding(Text.from_markup(text), (0, 0, 0, by)))
+def _print_checks(screen: Screen, header: Row, rows: list[Row], columns: list[str]) -> None:
+    body = []
+    for check, of in by_check(rows).items():
+        short: tuple[Part, ...] = () if level(check) == "required" else ((f" ({level(check)[:3]}.)", "dim"),)
+        body.append([(check, *short), *[parts(cell(of.get(name, []))) for name in columns]])
+    heads = [f"{_head(name)}\n{versions(header).get(name, '')}".rstrip() for name in columns]
+    screen.table("Checks", heads, body)
 
 
-def reproduction(result: Result, command: str) -> str:
-    """The command line that runs this case again and nothing else of its kind."""
-    rtol = "" if result.rtol is None else f" --rtol {result.rtol:.0e}"
-    return f"{command} --only {result.check} --problem {result.problem}{rtol}"
+def _print_statements(screen: Screen, rows: list[Row], columns: list[str]) -> None:
+    body: list[list[tuple[Part, ...]]] = []
+    for id, of in by_statement(rows).items():
+        body.append([(f"{id:<4}{_title(id)}",), *[parts(cell(of.get(name, []))) for name in columns]])
+    screen.table("Statements", [_head(name) for name in columns], body)
 
 
-def _what(result: Result, outcome: str) -> str:
-    verdict, worst = result.verdict, result.verdict.worst
-    place = f"{result.problem} {result.direction} rtol {'all' if result.rtol is None else f'{result.rtol:.0e}'}"
-    style = "red" if outcome in UNEXPECTED else "yellow"
-    text = f"[{style}]{verdict.state if outcome != 'XPASS' else 'XPASS'}[/{style}] {place}: "
-    if worst and not (verdict.message and not math.isfinite(worst.got)):
-        at = f"[{','.join(map(str, worst.index))}]" if worst.index else ""
-        text += escape(f"{worst.quantity}{at} got {worst.got:.12g}, expected {worst.expected:.12g}, ratio {_ratio(worst.ratio)}")
-    else:
-        text += escape(verdict.message)
-    return text
+def _print_failures(screen: Screen, header: Row, rows: list[Row], found: list[Group]) -> None:
+    told = set()
+    for group in found:
+        name = group.implementation
+        mine = [row for row in rows if row["implementation"] == name]
+        if _all_alike(mine):
+            if name not in told:
+                screen.line()
+                screen.line((f"{name}: all {len(mine)} cases", "bold"))
+                screen.line(*_told(mine[0]), indent=2)
+            told.add(name)
+            continue
+        screen.line()
+        screen.line((f"{name}: {group.check}", "bold"), f"  {_cases(len(group.bad))}, {level(group.check)}")
+        for id in everything()[group.check].statements if group.check in everything() else ():
+            screen.line((f"{id}  {statements()[id]['text']}", "dim"), indent=2)
+        for row in group.bad[:SHOWN]:
+            screen.line(*_told(row), indent=2)
+            screen.line((f"$ {reproduction(header, row)}", "dim"), indent=4, wrap=False)
+        if len(group.bad) > SHOWN:
+            rest = sorted({row["problem"] for row in group.bad[SHOWN:]})
+            screen.line(f"and {len(group.bad) - SHOWN} more: {', '.join(rest)}", indent=2)
 
 
-def _print_totals(console: Console, judged: Judged, names: list[str], reasons: Mapping[tuple[str, str], int]) -> None:
-    console.print()
-    for name in names:
-        mine = _of(judged, name)
-        states = [result.verdict.state for result, _ in mine]
-        count = {state: states.count(state) for state in SEVERITY if states.count(state) and state != "pass"}
-        asked = len(states) - states.count("unsupported") - states.count("skipped")
-        unexpected = sum(outcome in UNEXPECTED for _, outcome in mine)
-        expected = sum(outcome == "xfail" for _, outcome in mine)
-        more = "".join(f", {n} {state}" for state, n in count.items()) + (f" ({expected} of these expected)" if expected else "")
-        flag = f"  [red]{unexpected} unexpected[/red]" if unexpected else ""
-        console.print(f"{escape(name)}: passes {states.count('pass')} of {asked}{more}{flag}", highlight=False)
-        for (who, why), n in reasons.items():
-            if who == name:
-                _indented(console, f"[dim]{n} expected: {escape(why)}[/dim]", 2)
+def _told(row: Row) -> tuple[Part, ...]:
+    word = "XPASS" if row["outcome"] == "XPASS" else row["state"]
+    return ((word, "red" if row["outcome"] in UNEXPECTED else "yellow"), f" {place(row)}: {what(row)}")
 
 
-def _worth_showing(result: Result, outcome: str) -> bool:
-    """Everything that did not pass and is not on a list, and the passes that should not have been."""
-    return outcome == "XPASS" or (outcome != "xfail" and result.verdict.state not in ("pass", "unsupported", "skipped"))
+def _print_totals(screen: Screen, rows: list[Row]) -> None:
+    screen.line()
+    for name in names(rows):
+        mine = [row for row in rows if row["implementation"] == name]
+        n, states = counts(mine), Counter(row["state"] for row in mine)
+        more = "".join(f", {states[state]} {state}" for state in SEVERITY if states[state] and state != "pass")
+        more += f" ({n['expected']} of these expected)" if n["expected"] else ""
+        flag: list[Part] = [(f"  {n['unexpected']} unexpected", "red")] if n["unexpected"] else []
+        screen.line(f"{name}: passes {n['passes']} of {n['asked']}{more}", *flag)
+        for why, number in Counter(row["reason"] for row in mine if row["outcome"] == "xfail" and row.get("reason")).items():
+            screen.line((f"{number} expected: {why}", "dim"), indent=2)
 
 
-def _places(judged: Judged) -> str:
-    words = sorted({result.problem for result, _ in judged})
-    return ", ".join(words)
+def _all_alike(mine: list[Row]) -> bool:
+    """Has every case the same bad state and message, as where the harness is broken?"""
+    return shown(mine[0]) and mine[0]["state"] not in ("pass", "fail") and len({(row["state"], row.get("message")) for row in mine}) == 1
 
 
-def _of(judged: Iterable[tuple[Result, str]], name: str) -> Judged:
-    return [pair for pair in judged if pair[0].implementation == name]
+def _verb(group: Group) -> str:
+    states = {row["state"] for row in group.bad if row["outcome"] != "XPASS"}
+    worst = next((state for state in SEVERITY if state in states and state not in QUIET), "")
+    verbs: dict[str, str] = {"fail": "fails", "error": "errs", "crash": "crashes", "timeout": "times out", "": "passes unexpectedly"}
+    return "is missing" if "skipped" in states else verbs.get(worst, worst)
 
 
-def _worst_ratio(judged: Judged) -> float | None:
-    ratios = [result.verdict.ratio for result, _ in judged if result.verdict.ratio is not None]
-    return max(ratios) if ratios else None
+def _share(group: Group) -> str:
+    return f"{group.check} ({len(group.bad)} of {len(group.asked)})"
 
 
-def _key(result: Result) -> float:
-    ratio = result.verdict.ratio
-    return math.inf if ratio is None else ratio
+def _cases(n: int) -> str:
+    return f"{n} {'case' if n == 1 else 'cases'}"
 
 
-def _ratio(ratio: float | None) -> str:
-    if ratio is None:
-        return ""
-    if ratio >= 1000 or not math.isfinite(ratio):
-        return f"{ratio:.0e}" if math.isfinite(ratio) else "inf"
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
+def _title(id: str) -> str:
+    return statements()[id]["title"]
+
+
+def _head(name: str) -> str:
+    return name.replace(".", "\n", 1)

@@ -1,0 +1,46 @@
+"""Adapters with a deliberate bug: the first screen says which statement fails, where, by how much, and how to reproduce it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from refnode_validation import cli
+
+BUGGY = Path(__file__).with_name("buggy.py")
+FEW = ["--problem", "P10,P11", "--rtol", "1e-4,1e-7"]
+LINES, COLUMNS = 30, 100
+
+
+def first_screen(name, capsys):
+    code = cli.main(["--alone", "--impl", f"{BUGGY}:{name}", *FEW])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= COLUMNS or line.lstrip().startswith("$ ") for line in lines)
+    return code, re.sub(r"\s+", " ", " ".join(lines[:LINES])), lines
+
+
+@pytest.mark.parametrize(
+    ("name", "statement", "check", "where", "worst"),
+    [
+        ("WrongSign", "S79 Start time", "grad.t", "always worst in dL/dt[0]", r"P1. forward rtol 1e-07: dL/dt\[0\]"),
+        ("MissingJump", "S13 Several observations", "grad.observations", "fails in 2 of 2 cases", r"P11 forward rtol 1e-07: dL/dz0\[0\]"),
+        ("LinearOutputs", "S16 Output at many times", "solve.output_times", "every direction", r"P1. \w+ rtol 1e-07: z\[\d+,0\]"),
+        ("ToleranceIgnored", "S3 ODE-Net output", "solve.value", "only rtol 1e-07", r"P1. forward rtol 1e-07: z\[\d,0\]"),
+    ],
+)
+def test_the_first_screen(name, statement, check, where, worst, capsys):
+    code, screen, lines = first_screen(name, capsys)
+    assert code == 1
+    assert f"{statement}: " in screen
+    assert re.search(rf"{re.escape(check)} fails in \d+ of \d+ cases: ", screen)
+    assert where in screen
+    got, expected = re.search(worst + r" got (\S+), expected (\S+), error \S+, ratio \d", screen).groups()
+    assert float(got) != float(expected)
+    assert f"$ refnode validate --alone --impl {BUGGY}:{name} --only {check} --problem P1" in screen
+    assert "Begin with" in lines[-3] + lines[-2], "the last screen points at the first failure as well"
+
+
+def test_the_honest_one_has_no_such_screen(capsys):
+    code, screen, lines = first_screen("Honest", capsys)
+    assert code == 0
+    assert "unexpected" not in screen
+    assert lines[-1].startswith("honest: passes ")

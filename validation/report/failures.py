@@ -1,0 +1,117 @@
+"""Failures, gathered: the cases of one check that one implementation does not pass, which statements they speak against, and where."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..checks.catalog import everything
+from ..outcomes import UNEXPECTED
+from ..statements import checks_of, statements
+from .cells import Row, badness, by_check, component, level, rtol_text, shown
+
+OF_COMPONENT = {"dL/dt[0]": "S79"}  # the start time has a formula of its own
+MANY = 6  # problems that are listed by name
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one implementation does not pass of one check: bad, the worst first; asked, all its rows that were asked.
+
+    statements are the ids that the check speaks of, those first of whose checks the largest share fails.
+    """
+
+    implementation: str
+    check: str
+    bad: tuple[Row, ...]
+    asked: tuple[Row, ...]
+    statements: tuple[str, ...]
+
+    @property
+    def unexpected(self) -> bool:
+        """Does one of the cases decide about the exit code?"""
+        return any(row["outcome"] in UNEXPECTED for row in self.bad)
+
+    @property
+    def everywhere(self) -> bool:
+        """Does it fail in nine cases of ten, and in more than one?"""
+        return 10 * len(self.bad) >= 9 * len(self.asked) > 9
+
+    @property
+    def where(self) -> list[str]:
+        """What the failing cases have in common, in few words each: problems, directions, tolerances, the component."""
+        words = [_named("problem", self.bad, self.asked)]
+        if len({row["direction"] for row in self.asked}) > 1:
+            words.append(_named("direction", self.bad, self.asked))
+        words.append(_named("rtol", self.bad, self.asked))
+        return [*words, *_components(self.bad)]
+
+
+def first(mine: list[Group], room: int) -> list[Group]:
+    """Those of one implementation's groups that say most.
+
+    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of. No two
+    begin with the same statement.
+    """
+    chosen: list[Group] = []
+    for group in [*mine[:1], *sorted(mine[1:], key=lambda group: _checks_of(group.statements) if group.everywhere else math.inf)]:
+        if len(chosen) < room and group.statements[:1] not in [other.statements[:1] for other in chosen if other.statements]:
+            chosen.append(group)
+    return chosen
+
+
+def groups(rows: Iterable[Row]) -> list[Group]:
+    """All groups: by implementation, unexpected ones first, then in the order of the catalog (simple checks before those built on them)."""
+    rows = list(rows)
+    found = []
+    failing: dict[str, set[str]] = defaultdict(set)
+    for check, of in by_check(rows).items():
+        for name, mine in of.items():
+            bad = sorted((row for row in mine if shown(row)), key=lambda row: -badness(row))
+            if bad:
+                failing[name].add(check)
+                found.append((name, check, bad, [row for row in mine if row["state"] != "unsupported"]))
+    made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name])) for name, check, bad, asked in found]
+    order = list(dict.fromkeys(row["implementation"] for row in rows))
+    return sorted(made, key=lambda group: (order.index(group.implementation), not group.unexpected, level(group.check) != "required"))
+
+
+def _statements(check: str, bad: list[Row], failing: set[str]) -> tuple[str, ...]:
+    """The statements of a check, the most suspect first: the one that speaks of the component which is always the worst; then by the share
+    of the checks of a statement that fail, and those with few checks before others."""
+    spoken = {OF_COMPONENT.get(component(row)) for row in bad}
+    mine = everything()[check].statements if check in everything() else ()
+    of = {id: checks_of(statements()[id]) for id in mine}
+    return tuple(sorted(mine, key=lambda id: (spoken != {id}, -sum(other in failing for other in of[id]) / len(of[id]), len(of[id]))))
+
+
+def _checks_of(ids: tuple[str, ...]) -> float:
+    """The number of checks of the first statement: the fewer, the more a failure says of it."""
+    return len(checks_of(statements()[ids[0]])) if ids else math.inf
+
+
+def _named(field: str, bad: tuple[Row, ...], asked: tuple[Row, ...]) -> str:
+    values, possible = ({row[field]: None for row in rows} for rows in (bad, asked))
+    words = [rtol_text(value) if field == "rtol" else value for value in possible if value in values]
+    if field == "rtol" and words == ["all"]:
+        return "all rtol together"
+    if len(values) == len(possible) > 1:
+        return f"every {field}"
+    if field == "problem" and len(words) > MANY and len(possible) - len(values) <= 2:
+        return f"every problem but {' '.join(value for value in possible if value not in values)}"
+    if field == "problem" and len(words) > MANY:
+        return f"{len(words)} of {len(possible)} problems: {' '.join(words[:MANY])} ..."
+    return f"{'only ' if len(words) < len(possible) else ''}{field} {' '.join(words)}"
+
+
+def _components(bad: tuple[Row, ...]) -> list[str]:
+    """The component that is the worst in most cases."""
+    most = Counter(component(row) for row in bad if component(row)).most_common(1)
+    if not most:
+        return []
+    name, n = most[0]
+    if n == len(bad):
+        return [f"worst in {name}" if n == 1 else f"always worst in {name}"]
+    return [f"worst in {name} {n} times of {len(bad)}"] if 2 * n > len(bad) else []
