@@ -39,9 +39,10 @@ def trace(dynamics: Dynamics) -> Term:
 
 
 def jacobian(dynamics: Dynamics, by: str = "z") -> np.ndarray:
-    """df/dz (D, D), df/dtheta (D, P) or df/dt (D, 1), for by "z", "theta" or "t": an array of terms, with the constant 0 where there is nothing.
+    """df/dz (D, D), df/dtheta (D, P) or df/dt (D, 1), for by "z", "theta" or "t": an array of terms, the constant 0 where nothing depends.
 
-    Numbers come from evaluate(written(D, P, J.ravel()), ...). ValueError if relu occurs, whose derivative is not in the language.
+    Numbers come from evaluate(written(D, P, J.ravel()), ...). ValueError where relu is to be differentiated: its derivative is not in the
+    language.
     """
     z, t, theta = variables(dynamics.dim, dynamics.params)
     keys = {"z": [("z", i) for i in range(len(z))], "theta": [("theta", j) for j in range(len(theta))], "t": [("t",)]}
@@ -100,6 +101,8 @@ def _pow(x: Dual, n: int) -> Dual:
 
 
 def _relu(x: Dual) -> Dual:
+    if not x.slopes:
+        return Dual(Term("relu", x.value), {})
     raise ValueError("relu has no derivative in the language: use softplus or another smooth function")
 
 
