@@ -8,6 +8,7 @@ The public names, by section of the paper.
 # Section 2, Appendices B-D: the solve and its gradient
 # The engine: NumPy in, derivatives out
 from refnode.autodiff.check import check_grads
+from refnode.autodiff.compiled.expressions import expressions
 from refnode.autodiff.compiled.function import compiled
 from refnode.autodiff.debug import debug_nans
 from refnode.autodiff.transforms import differentiable, grad, hvp, jacobian, jvp, pullback, value_and_grad
@@ -43,6 +44,6 @@ __all__ = [
     "CNF", "DynamicsReport", "Event", "EventError", "GradientReport", "Interpolant", "MaxStepsReached", "NonFiniteDynamics", "ODESolve",
     "ReconstructionError", "ReconstructionWarning", "RowsSolution", "Solution", "SolveStats", "SolverError", "Stats", "StepSizeUnderflow",
     "Stepper", "TraceError", "__version__", "adjoint", "change_of_variables", "check_dynamics", "check_grads", "compiled", "debug_nans",
-    "differentiable", "full_adjoint", "grad", "gradient_report", "hutchinson", "hvp", "interpolate", "jacobian", "jvp", "normal", "odeint",
-    "odeint_event", "pullback", "solve", "solve_ivp", "standard_normal", "value_and_grad", "value_and_trace", "with_trace",
+    "differentiable", "expressions", "full_adjoint", "grad", "gradient_report", "hutchinson", "hvp", "interpolate", "jacobian", "jvp", "normal",
+    "odeint", "odeint_event", "pullback", "solve", "solve_ivp", "standard_normal", "value_and_grad", "value_and_trace", "with_trace",
 ]

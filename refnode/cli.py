@@ -14,7 +14,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
   refnode paper X3|X4|X7 [--quick]     an experiment of the paper: its numbers as JSON, its picture as a PNG
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
-  refnode show MODULE:f                the NumPy source that rn.compiled makes of your dynamics and of their pullback
+  refnode show [--json] MODULE:f       the NumPy source that rn.compiled makes of your dynamics and of their pullback; or the dynamics as data
   refnode --version                    the version
 
 `refnode COMMAND --help` tells a command's options.

@@ -1,5 +1,6 @@
 """The command line: what a user may type, and what comes back."""
 
+import json
 import re
 import subprocess
 import sys
@@ -189,6 +190,22 @@ def test_show_prints_the_source_and_its_pullback(module, monkeypatch, capsys):
     assert f"# {module}:f at z of " in out
     assert out.count("def f(z, t, theta):") == 2
     assert "def back(g):" in out
+
+
+def test_show_json(tmp_path, capsys):
+    """The dynamics as data, one expression a line, and what the language lacks in one sentence."""
+    file = tmp_path / "pendulum.py"
+    file.write_text("import numpy as np\nz0 = [1.0, 2.0]\ntheta = (9.0,)\n"
+                    "def f(z, t, theta):\n    return [z[1], -theta[0] * np.sin(z[0])]\n"
+                    "def g(z, t, theta):\n    return np.arctan(z)\n")
+    assert main(["show", "--json", f"{file}:f"]) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"dim": 2, "params": 1, "let": [], "rhs": [["z", 1], ["mul", ["neg", ["theta", 0]], ["sin", ["z", 0]]]]}
+    assert len(out.splitlines()) == 5
+    with pytest.raises(SystemExit) as stop:
+        main(["show", "--json", f"{file}:g"])
+    assert stop.value.code == 2
+    assert "refnode show: f uses np.arctan, for which the language of expressions has no words" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("place", "options", "message"), [
