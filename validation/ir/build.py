@@ -4,8 +4,8 @@
     pendulum = dynamics(lambda z, t, theta: [z[1], -theta[0] * sin(z[0])], dim=2, params=1)
     net = dynamics(*mlp((2, 3, 2), "tanh"))
 
-z (D,) and theta (P,) are NumPy arrays of terms, so that slices, reshape, @, np.sum and np.stack work; the functions of the language are here
-by name, and np.tanh, np.exp, ... do the same.
+z (D,) and theta (P,) are NumPy arrays of terms, so that slices, reshape, @, np.sum and np.stack work; the functions of the language are
+here by name, and np.tanh, np.exp, ... do the same.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def variables(dim: int, params: int) -> tuple[np.ndarray, Term, np.ndarray]:
 def mlp(layers: Sequence[int], activation: str, time: bool = True) -> tuple[Callable[[Any, Any, Any], Any], int, int]:
     """A net as (f, D, P), for dynamics(*mlp(...)); layers are D, the numbers of hidden units, D: (2, 3, 2).
 
-    Layer by layer x -> W x + b, between them the activation, a function of the language by name. With time, t is appended to the state as the
-    last input of the first layer. The order of theta: layer by layer W (outputs, inputs) row by row, then b (outputs,).
+    Layer by layer x -> W x + b, between them the activation, a function of the language by name. With time, t is the last input of the
+    first layer, after the state. The order of theta: layer by layer W (outputs, inputs) row by row, then b (outputs,).
     """
     if len(layers) < 2 or layers[0] != layers[-1]:
         raise ValueError(f"layers are {tuple(layers)!r}; the first and the last must both be the dimension of the state")

@@ -14,8 +14,10 @@ from .dynamics import Dynamics, Expression
 
 
 class Line(NamedTuple):
-    """name = expression, of `size` lanes, or a number where size is 0. In the expression ("part", array, text) stands for entries of an array:
-    of z, theta or an earlier line."""
+    """name = expression, of `size` lanes, or a number where size is 0.
+
+    In the expression ("part", array, text) stands for entries of an array: of z, theta or an earlier line.
+    """
 
     name: str
     size: int

@@ -1,4 +1,4 @@
-"""Dynamics printed as source: readable straight-line code in NumPy, torch, JAX and C++, and one Python function for every array namespace."""
+"""Dynamics printed as source: straight-line code in NumPy, torch, JAX and C++, and one Python function for every array namespace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def source(dynamics: Dynamics, language: str) -> str:
     """
     if language not in DIALECTS:
         raise ValueError(f"unknown language {language!r}; there are {', '.join(DIALECTS)}")
-    return DIALECTS[language].layout.format(D=dynamics.dim, P=dynamics.params, body=textwrap.indent(_body(dynamics, DIALECTS[language]), "    "))
+    dialect = DIALECTS[language]
+    return dialect.layout.format(D=dynamics.dim, P=dynamics.params, body=textwrap.indent(_body(dynamics, dialect), "    "))
 
 
 @functools.lru_cache(maxsize=256)
@@ -104,7 +105,10 @@ class Text:
 
 
 class _Printer:
-    """Prints expressions; lines are the definitions that they needed, shared the texts of "let", varies tells which arrays depend on z or theta."""
+    """Prints expressions.
+
+    lines: the definitions that they needed. shared: the texts of "let". varies: which arrays depend on z or theta.
+    """
 
     def __init__(self, dialect: Dialect):
         self.dialect = dialect
@@ -182,14 +186,18 @@ def _python(imports: str, zero: str = "") -> str:
 
 XP = Dialect(
     # Stable, and with derivatives that are: softplus(x) = log(e^x + e^0), sigmoid(x) = e^-softplus(-x).
-    functions=_functions("xp.", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"),
+    functions=_functions(
+        "xp.", softplus="xp.logaddexp({}, zero)", sigmoid="xp.exp(-xp.logaddexp(-({}), zero))", relu="xp.maximum({}, zero)"
+    ),
     layout="{body}",
     returned="return [{components}]",
     zero="zero",
 )
 DIALECTS = {
     "numpy": Dialect(
-        functions=_functions("np.", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"),
+        functions=_functions(
+            "np.", softplus="np.logaddexp({}, 0.0)", sigmoid="np.exp(-np.logaddexp(-({}), 0.0))", relu="np.maximum({}, 0.0)"
+        ),
         layout=_python("import numpy as np"),
         returned="return np.array([{components}])",
     ),

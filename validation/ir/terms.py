@@ -60,7 +60,7 @@ class Term:
         if isinstance(n, np.ndarray):
             return NotImplemented
         if isinstance(n, Term) or n != int(n) or n < 1:
-            raise ValueError(f"the exponent of a power is {n!r}; it must be an integer of at least 1: write sqrt, exp(n * log(x)) or a division")
+            raise ValueError(f"the exponent of a power is {n!r}; it must be an integer of at least 1: write sqrt, exp(n * log(x)), 1 / x")
         return self if n == 1 else Term("pow", self, int(n))
 
     def tanh(self) -> Term:
@@ -100,7 +100,7 @@ def term(x: Any) -> Term:
 
 
 def decimal_string(x: Any) -> str:
-    """The exact decimal expansion of an int or float (0.1 has 55 digits: for one tenth give the string "0.1"); a decimal string as it is."""
+    """The exact decimal expansion of an int or float, a decimal string as it is. 0.1 has 55 digits: for one tenth give the string "0.1"."""
     if isinstance(x, str):
         if not NUMBER.fullmatch(x):
             raise ValueError(f"{x!r} is not a decimal number")

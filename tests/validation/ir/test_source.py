@@ -12,6 +12,7 @@ from refnode_validation.ir.build import dynamics, exp, mlp, relu, sigmoid, sin, 
 from refnode_validation.ir.calculus import jacobian, with_trace
 from refnode_validation.ir.dynamics import evaluate, parse
 from refnode_validation.ir.floats import FLOATS
+from refnode_validation.ir.lanes import in_lanes
 from refnode_validation.ir.sharing import written
 from refnode_validation.ir.source import function, source
 from refnode_validation.problems.catalog import problems
@@ -211,6 +212,30 @@ def test_float32_stays_float32(d):
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_lanes():
+    """Equal expressions become one array expression where their indices go in equal steps, and only there."""
+    np.testing.assert_array_equal(function(dynamics(lambda z, t, th: th[[0, 1, 3]] * z[0], dim=3, params=4))(np, *one_to_four()), [1, 2, 4])
+    np.testing.assert_array_equal(function(dynamics(lambda z, t, th: th[[3, 1, 2]] * z[0], dim=3, params=4))(np, *one_to_four()), [4, 2, 3])
+    lines, places = in_lanes(dynamics(*mlp((2, 3, 2), "tanh")))
+    assert [(name, size) for name, size, _ in lines] == [("v0", 3), ("v1", 2)]
+    assert lines[1].expression[1] == ("mul", ("part", "theta", "theta[12:16:3]"), ("part", "v0", "v0[0]"))
+    assert places == [("v1", "v1[0]"), ("v1", "v1[1]")]
+
+
+def one_to_four():
+    """z, t as an array, so that floats are not taken, and theta."""
+    return np.ones(3), np.array(0.0), np.arange(1.0, 5.0)
+
+
+def test_softplus_of_torch():
+    """torch's own is x from 20 on, which is 5e-10 from log(1 + e^x) at 21.4."""
+    torch = pytest.importorskip("torch")
+    d, z = dynamics(lambda z, t, th: [softplus(z[0])], dim=1), torch.tensor([21.4], dtype=torch.float64)
+    expected = FLOATS["softplus"](21.4)
+    assert load(source(d, "torch"))(z, 0.0, z).item() == pytest.approx(expected, rel=1e-15, abs=0)
+    assert function(d)(torch, z, 0.0, z).item() == pytest.approx(expected, rel=1e-15, abs=0)
+
+
 def test_stable_far_out():
     """softplus(x) = x and sigmoid(x) = 1 far to the right, both 0 far to the left; derivatives too."""
     autograd = pytest.importorskip("autograd")
@@ -239,9 +264,9 @@ def test_the_catalog(id):
 
 
 def test_wide_sums_compile():
-    """Compilers recurse: sums and products of thousands are written in pieces."""
-    d = dynamics(lambda z, t, th: [sum(z[0] * k for k in range(3000)), np.prod(np.array([z[0] - k / 4096 for k in range(3000)]))], dim=2)
+    """Compilers recurse: sums and products of a thousand are written in pieces."""
+    d = dynamics(lambda z, t, th: [sum(z[0] * k for k in range(1000)), np.prod(np.array([z[0] - k / 4096 for k in range(1000)]))], dim=2)
     expected = evaluate(d, FLOATS, [1.0, 0.0], 0.0, [])
-    assert expected[0] == 2999 * 1500
+    assert expected[0] == 999 * 500
     np.testing.assert_array_equal(function(d)(np, np.array([1.0, 0.0]), 0.0, np.zeros(0)), expected)
     np.testing.assert_array_equal(load(source(d, "numpy"))([1.0, 0.0], 0.0, []), expected)
