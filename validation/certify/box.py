@@ -37,7 +37,7 @@ from .numbers import COMPLEX, exact, number, square, working
 BITS = 64  # for the box alone: the condition is a proof at any precision
 LEVELS = 8
 SHARE = 64.0  # |f(m)| R/rho, about
-ROUNDS = 4  # of widening, on one level
+ROUNDS = 6  # of widening, on one level
 SMALLEST = 2.0**-40  # of R, relative to max(1, |t|)
 
 
@@ -119,7 +119,7 @@ def _level(dynamics, middle, t, theta, sigma, before: fmpq, after: fmpq, radii, 
         needed = [r + (after - before) * speed for r, speed in zip(radii, speeds, strict=True)]
         if all(n < w for n, w in zip(needed, wider, strict=True)):
             return tuple(wider), speeds
-        wider = [1.25 * max(n, w, key=float) for n, w in zip(needed, wider, strict=True)]
+        wider = [w if n < w else 1.125 * n for n, w in zip(needed, wider, strict=True)]
     raise ArithmeticError("the box grows without end")
 
 

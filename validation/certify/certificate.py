@@ -58,6 +58,15 @@ class Certificate:
     gradient_gamma: arb
     reconstruction_gamma: arb
 
+    @classmethod
+    def conclude(cls, question: Question, way: Trajectory) -> Certificate:
+        """What follows from a trajectory, at its own precision."""
+        with working(way.rung.bits):
+            g = [[arb(x) for x in row] for row in question.cotangents]
+            size = largest([abs(x) for row in g for x in row])
+            value, adjoint, back = growth(way)
+            return cls(question, way, gradients(way, g), value, adjoint * size, back)
+
     @property
     def z(self) -> tuple[tuple[arb, ...], ...]:
         """z(ts[i]), (N, D)."""
@@ -76,7 +85,7 @@ class Certificate:
     @property
     def provenance(self) -> dict[str, Any]:
         """How it was proved."""
-        return provenance(self.trajectory)
+        return self.trajectory.provenance
 
     def components(self) -> Iterator[tuple[str, arb]]:
         """Every ball with its name."""
@@ -105,12 +114,7 @@ def certify(
 
 def answer(question: Question, rung: Rung) -> Certificate:
     """The certificate at one precision, however sharp. TooWide where that is not enough to come to the end."""
-    with working(rung.bits):
-        way = solve(question, rung)
-        g = [[arb(x) for x in row] for row in question.cotangents]
-        size = largest([abs(x) for row in g for x in row])
-        value, adjoint, back = growth(way)
-        return Certificate(question, way, gradients(way, g), value, adjoint * size, back)
+    return Certificate.conclude(question, solve(question, rung))
 
 
 def ask(dynamics: Dynamics, z0: Sequence[Number], ts: Sequence[Number], theta: Sequence[Number], cotangents: Sequence[Sequence[Number]]) -> Question:
@@ -181,13 +185,6 @@ def trajectory_components(way: Trajectory) -> Iterator[tuple[str, arb]]:
         yield from ((f"z[{i}][{k}]", x) for k, x in enumerate(z))
         yield from ((f"dz_dz0[{i}][{k}][{j}]", way.dz0[i][k, j]) for k in range(D) for j in range(D))
         yield from ((f"dz_dtheta[{i}][{k}][{j}]", way.dtheta[i][k, j]) for k in range(D) for j in range(P))
-
-
-def provenance(way: Trajectory) -> dict[str, Any]:
-    """Method, trust, bits, order (the most terms of a step) and the number of steps."""
-    steps = [step for interval in way.intervals for step in interval]
-    order = max((step.terms for step in steps), default=0)
-    return {"method": "ball Taylor series", "trust": "proved", "bits": way.rung.bits, "order": order, "steps": len(steps)}
 
 
 def _pulled(g: Sequence[arb], matrix: arb_mat) -> list[arb]:

@@ -19,7 +19,7 @@ from flint import arb
 from ..ir.calculus import with_trace
 from ..ir.dynamics import Dynamics
 from .balls import DIGITS
-from .certificate import Number, Question, ask, climb, gradients, growth, provenance, solve, trajectory_components
+from .certificate import Number, Question, ask, climb, gradients, growth, solve, trajectory_components
 from .enclosure import Rung
 from .numbers import working
 from .trajectory import Trajectory, identity, largest, norm
@@ -43,6 +43,29 @@ class DensityCertificate:
     gradient_gamma: arb
     reconstruction_gamma: arb
 
+    @classmethod
+    def conclude(cls, question: Question, way: Trajectory) -> DensityCertificate:
+        """What follows from a trajectory, at its own precision."""
+        with working(way.rung.bits):
+            N, D = len(way.ts), way.dynamics.dim - 1
+            *z, log_change = way.z[-1]
+            w = [*(-x for x in z), arb(-1)]
+            gradient = gradients(way, [[arb(0)] * (D + 1)] * (N - 1) + [w])
+            value, adjoint, _ = growth(way)
+            back = functools.reduce(lambda whole, phi: phi * whole, reversed(list(way.backward_transitions())), identity(D + 1))
+            return cls(
+                question,
+                way,
+                log_p=-sum((x * x for x in z), arb(0)) / 2 - D * (2 * arb.pi()).log() / 2 - log_change,
+                dlogp_dx=gradient.dz0[:D],
+                dlogp_dtheta=gradient.dtheta,
+                dlogp_dts=(gradient.dts[0], gradient.dts[-1]),
+                value_gamma=value * sum((abs(x) for x in w), arb(0)),
+                value_scale=largest([abs(x) for state in way.z for x in state]),
+                gradient_gamma=adjoint * largest([abs(x) for x in w]),
+                reconstruction_gamma=largest([arb(1), norm(back)]),
+            )
+
     @property
     def int_minus_trace(self) -> tuple[arb, ...]:
         """int -tr df/dz dt from ts[0] to ts[i], (N,)."""
@@ -51,7 +74,7 @@ class DensityCertificate:
     @property
     def provenance(self) -> dict[str, Any]:
         """How it was proved."""
-        return provenance(self.trajectory)
+        return self.trajectory.provenance
 
     def components(self) -> Iterator[tuple[str, arb]]:
         """Every ball with its name."""
@@ -75,23 +98,4 @@ def certify_density(
 
 def answer(question: Question, rung: Rung) -> DensityCertificate:
     """The certificate at one precision; the question is about the dynamics with their trace."""
-    with working(rung.bits):
-        way = solve(question, rung)
-        N, D = len(way.ts), way.dynamics.dim - 1
-        *z, log_change = way.z[-1]
-        w = [*(-x for x in z), arb(-1)]
-        gradient = gradients(way, [[arb(0)] * (D + 1)] * (N - 1) + [w])
-        value, adjoint, _ = growth(way)
-        back = functools.reduce(lambda whole, phi: phi * whole, reversed(list(way.backward_transitions())), identity(D + 1))
-        return DensityCertificate(
-            question,
-            way,
-            log_p=-sum((x * x for x in z), arb(0)) / 2 - D * (2 * arb.pi()).log() / 2 - log_change,
-            dlogp_dx=gradient.dz0[:D],
-            dlogp_dtheta=gradient.dtheta,
-            dlogp_dts=(gradient.dts[0], gradient.dts[-1]),
-            value_gamma=value * sum((abs(x) for x in w), arb(0)),
-            value_scale=largest([abs(x) for state in way.z for x in state]),
-            gradient_gamma=adjoint * largest([abs(x) for x in w]),
-            reconstruction_gamma=largest([arb(1), norm(back)]),
-        )
+    return DensityCertificate.conclude(question, solve(question, rung))

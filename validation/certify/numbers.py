@@ -90,21 +90,48 @@ def _one_sided(x, real_part: arb):
     raise Kink("relu has no Taylor series across its kink")
 
 
+def _wide(function, x: acb, slope: arb) -> acb:
+    """function(middle) and, by the mean value theorem, |x - middle| times the slope, a bound for |function'| over the ball."""
+    middle = x.mid()
+    return function(middle) + square(0, ((x - middle).abs_upper() * slope).abs_upper())
+
+
 def _wide_tanh(x: acb) -> acb:
-    # By the mean value theorem: |tanh'(a + ib)| = 2/(cosh 2a + cos 2b), far sharper on wide balls than a quotient of exponentials.
+    # |tanh'(a + ib)| = 2/(cosh 2a + cos 2b)
     denominator = (2 * x.real).cosh() + (2 * x.imag).cos()
     if not denominator > 0:
-        raise ArithmeticError("tanh has a pole there")
-    middle = x.mid()
-    reach = (x - middle).abs_upper() * (2 / denominator).abs_upper()
-    return middle.tanh() + acb(arb(0, reach), arb(0, reach))
+        raise ArithmeticError("tanh may have a pole there")
+    return _wide(acb.tanh, x, 2 / denominator)
 
 
-def _finite(x: acb) -> acb:
-    # log and sqrt give nan where the ball touches their cut, as analytic=True asks; a division by zero gives nan as well.
-    if not x.is_finite():
-        raise ArithmeticError("f is not analytic there")
+def _wide_sigmoid(x: acb) -> acb:
+    return (1 + _wide_tanh(x / 2)) / 2
+
+
+def _wide_softplus(x: acb) -> acb:
+    if not abs(x.imag) < arb.pi():
+        raise ArithmeticError("softplus may have a branch point there")
+    return _wide(lambda middle: (1 + middle.exp()).log(), x, _wide_sigmoid(x).abs_upper())
+
+
+def _wide_log(x: acb) -> acb:
+    return _off_the_cut(x).log()
+
+
+def _wide_sqrt(x: acb) -> acb:
+    return _wide(acb.sqrt, _off_the_cut(x), 1 / (2 * x.abs_lower().sqrt()))
+
+
+def _off_the_cut(x: acb) -> acb:
+    if not (x.real > 0 or x.imag != 0):
+        raise ArithmeticError("log or sqrt is not analytic there")
     return x
+
+
+def _divided(x: acb, y: acb) -> acb:
+    if not y != 0:
+        raise ArithmeticError("there may be a division by zero there")
+    return x / y
 
 
 BALLS = {
@@ -121,18 +148,19 @@ BALLS = {
     "relu": _relu,
 }
 
-# Every function of this table is analytic on the whole ball that it is applied to, or it raises an ArithmeticError.
+# Every function of this table is analytic on the whole ball that it is applied to, or it raises an ArithmeticError. On balls as wide as those
+# of a box, mean value forms of tanh, softplus and sqrt are far sharper than the functions themselves.
 COMPLEX = {
     "constant": lambda digits: acb(exact(digits)),
-    "div": lambda x, y: _finite(x / y),
+    "div": _divided,
     "pow": lambda x, n: x**n,
     "tanh": _wide_tanh,
     "sin": lambda x: x.sin(),
     "cos": lambda x: x.cos(),
     "exp": lambda x: x.exp(),
-    "log": lambda x: _finite(x.log(analytic=True)),
-    "sqrt": lambda x: _finite(x.sqrt(analytic=True)),
-    "softplus": lambda x: _finite((1 + x.exp()).log(analytic=True)),
-    "sigmoid": lambda x: (1 + _wide_tanh(x / 2)) / 2,
+    "log": _wide_log,
+    "sqrt": _wide_sqrt,
+    "softplus": _wide_softplus,
+    "sigmoid": _wide_sigmoid,
     "relu": lambda x: _one_sided(x, x.real),
 }

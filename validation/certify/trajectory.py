@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flint import arb, arb_mat, fmpq
 
@@ -25,6 +26,13 @@ class Trajectory:
     dz0: tuple[arb_mat, ...]
     dtheta: tuple[arb_mat, ...]
     intervals: tuple[tuple[Step, ...], ...]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Method, trust, bits, order (the most terms of a step) and the number of steps."""
+        steps = [step for interval in self.intervals for step in interval]
+        order = max((step.terms for step in steps), default=0)
+        return {"method": "ball Taylor series", "trust": "proved", "bits": self.rung.bits, "order": order, "steps": len(steps)}
 
     def velocity(self, i: int) -> list[arb]:
         """f(z[i], ts[i], theta), (D,)."""
@@ -47,16 +55,25 @@ class Trajectory:
 
 def trajectory(dynamics: Dynamics, z0: Sequence[arb], ts: Sequence[fmpq], theta: Sequence[arb], rung: Rung) -> Trajectory:
     """The solution through z0 at ts[0], enclosed at ts, which increase or decrease; repeated times are allowed. NoBox if there is none."""
+    intervals: list[Sequence[Step]] = []
+    z = z0
+    for t, t1 in itertools.pairwise(ts):
+        intervals.append(steps(dynamics, z, t, t1, theta, rung))
+        z = intervals[-1][-1].z if intervals[-1] else z
+    return assembled(dynamics, z0, ts, theta, rung, intervals)
+
+
+def assembled(
+    dynamics: Dynamics, z0: Sequence[arb], ts: Sequence[fmpq], theta: Sequence[arb], rung: Rung, intervals: Sequence[Sequence[Step]]
+) -> Trajectory:
+    """The trajectory that the steps make: S <- A S and T <- A T + B, step by step."""
     with working(rung.bits):
         z, S, T = [tuple(z0)], [identity(dynamics.dim)], [arb_mat(dynamics.dim, dynamics.params)]
-        intervals: list[tuple[Step, ...]] = []
-        for t, t1 in itertools.pairwise(ts):
-            interval = steps(dynamics, z[-1], t, t1, theta, rung)
-            intervals.append(tuple(interval))
+        for interval in intervals:
             z.append(interval[-1].z if interval else z[-1])
             S.append(_product([step.dz0 for step in interval], S[-1]))
             T.append(_accumulated(interval, T[-1]))
-    return Trajectory(dynamics, tuple(ts), tuple(theta), rung, tuple(z), tuple(S), tuple(T), tuple(intervals))
+    return Trajectory(dynamics, tuple(ts), tuple(theta), rung, tuple(z), tuple(S), tuple(T), tuple(map(tuple, intervals)))
 
 
 def identity(D: int) -> arb_mat:

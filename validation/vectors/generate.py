@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from .text import content_sum
 
 DEFAULTS = {
     "flags": [], "difficulty": "average", "tier": "default", "result": "required", "acceptable_if": None, "negative": None, "flow": None,
-    "authored_by": "request", "supersedes": None,
+    "closed_form": None, "authored_by": "request", "supersedes": None,
 }  # fmt: skip
+PROVENANCE = ("method", "trust", "digits", "closed_form", "authored_by", "corroborated_by")
 ORDER = (
     "schema", "id", "vectors_version", "title", "family", "statements", "flags", "notes", "difficulty", "tier", "result", "acceptable_if",
     "negative", "discriminates", "dynamics", "flow", "inputs", "expected", "condition", "provenance", "supersedes", "sha256",
@@ -27,16 +29,16 @@ def vector(request: dict[str, Any], root: Path = store.ROOT, version: str = VERS
     for flag in request["flags"]:
         if flag not in notes["flags"]:
             raise ValueError(f"the flag {flag} is not explained in notes.json: write there what it means")
-    authored_by = request.pop("authored_by")
+    said = {key: request.pop(key) for key in ("closed_form", "authored_by")}
     made = request | {
         "schema": "refnode-vector-1",
         "vectors_version": version,
         "notes": {flag: notes["flags"][flag]["meaning"] for flag in request["flags"]},
     }
-    made |= _refuted(dynamics, request) if request["negative"] else _proved(dynamics, request)
-    made["provenance"] |= {"authored_by": authored_by}
+    made |= _refuted(dynamics, request) if request["negative"] else _proved(dynamics, request, said["closed_form"])
+    made["provenance"] |= said
     made["sha256"] = content_sum(made)
-    made["provenance"] = {key: made["provenance"][key] for key in ("method", "trust", "digits", "authored_by", "corroborated_by")}
+    made["provenance"] = {key: made["provenance"][key] for key in PROVENANCE}
     made = {key: made[key] for key in ORDER}
     if found := rules.faults(made, notes):
         raise ValueError(f"{request['id']}: {found[0]}")
@@ -47,7 +49,7 @@ def request_of(made: dict[str, Any]) -> dict[str, Any]:
     """The request that a vector answers."""
     kept = ("id", "title", "family", "statements", "flags", "difficulty", "tier", "result", "acceptable_if", "negative", "discriminates")
     request = {key: made[key] for key in (*kept, "dynamics", "flow", "inputs", "supersedes")}
-    return request | {"authored_by": made["provenance"]["authored_by"]}
+    return request | {key: made["provenance"][key] for key in ("closed_form", "authored_by")}
 
 
 def completed(request: dict[str, Any], root: Path = store.ROOT) -> dict[str, Any]:
@@ -63,17 +65,49 @@ def completed(request: dict[str, Any], root: Path = store.ROOT) -> dict[str, Any
     return request | {"flags": sorted({*request["flags"]} - facts.FACTS | facts.flags(request))}
 
 
-def _proved(dynamics: Dynamics, request: dict[str, Any]) -> dict[str, Any]:
-    """Expected values and condition numbers; NoBox, an ArithmeticError, becomes a ValueError."""
+def closed_form(name: str) -> Callable[..., Any]:
+    """The formula of that name: "linear" for z' = A z + b, theta = A row by row and b (or A alone), or that of a catalog problem, "P06"."""
+    from ..certify.closed_forms import linear
+    from ..problems.catalog import FORMULAS
+
+    if name != "linear" and name not in FORMULAS:
+        raise ValueError(f"there is no closed form {name!r}; there are linear, {', '.join(FORMULAS)}")
+    return linear if name == "linear" else FORMULAS[name][2]
+
+
+def _proved(dynamics: Dynamics, request: dict[str, Any], formula: str | None) -> dict[str, Any]:
+    """Expected values and condition numbers, proved by Taylor series; and once more by the formula, if there is one, to the same digits."""
     from ..certify.balls import DIGITS, rounded_up
     from ..certify.certificate import certify
+    from ..certify.closed_forms import certify_closed_form
 
     inputs = request["inputs"]
+    numbers = [inputs[key] for key in ("z0", "ts", "theta", "cotangents")]
     try:
-        proof = certify(dynamics, inputs["z0"], inputs["ts"], inputs["theta"], inputs["cotangents"])
-    except ArithmeticError as error:
+        proof = certify(dynamics, *numbers)
+    except ArithmeticError as error:  # NoBox
         raise ValueError(f"{request['id']}: {error}") from None
-    expected = {
+    expected = _solution(proof)
+    method, trust, by = "interval-taylor", "proved", []
+    if formula:
+        if _solution(certify_closed_form(closed_form(formula), dynamics, *numbers)) != expected:
+            raise ValueError(f"{request['id']}: the closed form {formula} and the Taylor series differ")
+        if request["flow"]:  # the formula is that of z, not of log p
+            by = [f"closed form {formula} of z, the same digits"]
+        else:
+            method, trust, by = "closed-form", "closed-form", ["interval-taylor, the same digits"]
+    condition = {name: rounded_up(getattr(proof, name)) for name in ("value_gamma", "gradient_gamma", "reconstruction_gamma")}
+    if request["flow"]:
+        more, gammas = _density(dynamics, inputs)
+        expected, condition = expected | more, condition | gammas
+    by += corroborated(dynamics, request, expected)
+    provenance = {"method": method, "trust": trust, "digits": DIGITS, "corroborated_by": by}
+    return {"expected": expected, "condition": condition, "provenance": provenance}
+
+
+def _solution(proof: Any) -> dict[str, Any]:
+    """The printed balls of a certificate."""
+    return {
         "z": _printed(proof.z, "z"),
         "dz_dz0": _printed([m.tolist() for m in proof.dz_dz0], "dz_dz0"),
         "dz_dtheta": _printed([m.tolist() for m in proof.dz_dtheta], "dz_dtheta"),
@@ -81,13 +115,6 @@ def _proved(dynamics: Dynamics, request: dict[str, Any]) -> dict[str, Any]:
         "dL_dtheta": _printed(proof.gradients.dtheta, "dL_dtheta"),
         "dL_dts": _printed(proof.gradients.dts, "dL_dts"),
     }
-    condition = {name: rounded_up(getattr(proof, name)) for name in ("value_gamma", "gradient_gamma", "reconstruction_gamma")}
-    if request["flow"]:
-        more, gammas = _density(dynamics, inputs)
-        expected, condition = expected | more, condition | gammas
-    by = corroborated(dynamics, request, expected)
-    provenance = {"method": "interval-taylor", "trust": "proved", "digits": DIGITS, "corroborated_by": by}
-    return {"expected": expected, "condition": condition, "provenance": provenance}
 
 
 def _density(dynamics: Dynamics, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -47,15 +47,16 @@ def with_notes(root):
 
 def test_add(root, tmp_path_factory, capsys):
     with_notes(root)
-    assert run(root, "add", asked(tmp_path_factory)) == EXIT_FINE
+    assert run(root, "add", asked(tmp_path_factory, closed_form="P01")) == EXIT_FINE
     assert "mine/mine-decay.json written" in capsys.readouterr().out
     made = store.read(root / "mine" / "mine-decay.json")
     assert made["flags"] == ["Scalar", "ZeroRows"]
-    assert made["provenance"]["trust"] == "proved"
+    assert made["provenance"]["trust"] == "closed-form"
+    assert made["provenance"]["corroborated_by"] == ["interval-taylor, the same digits", "scipy DOP853 1e-12"]
     assert made["provenance"]["authored_by"] == "request"
     assert made["expected"]["z"][2][0][0].startswith("0.90979598956895")  # 3/2 e^(-1/2)
     assert lint(root) == ["notes.json: flags: Negative is explained, but no vector has it"]
-    assert generate.completed(generate.request_of(made), root) == generate.completed(REQUEST, root)
+    assert generate.completed(generate.request_of(made), root) == generate.completed(REQUEST | {"closed_form": "P01"}, root)
 
 
 BAD = {
@@ -68,6 +69,8 @@ BAD = {
     "one observation": ({"inputs": REQUEST["inputs"] | {"cotangents": [["0"], ["0"], ["-0.5"]]}}, "gating: the loss reads one time only"),
     "dynamics": ({"dynamics": REQUEST["dynamics"] | {"rhs": [["mul", ["theta", 3], ["z", 0]]]}}, "needs one index"),
     "shape": ({"inputs": REQUEST["inputs"] | {"theta": []}}, "theta has 0 entries, 1 are needed"),
+    "unknown closed form": ({"closed_form": "P99"}, "there is no closed form 'P99'"),
+    "another closed form": ({"closed_form": "P08a"}, "the closed form is wrong: z1 does not solve z' = f(z, t, theta)"),
     "no solution": (
         {"dynamics": REQUEST["dynamics"] | {"rhs": [["div", ["theta", 0], ["sub", ["z", 0], "1.5"]]]}}, "mine-decay: no box found at t = 0",
     ),

@@ -9,7 +9,7 @@ from .request import parameters, request
 
 _vector = partial(request, "contracting", "families/contracting.py")
 LOST = "an adjoint that finds that its reconstruction of z has lost all digits is right to say so and to return no number"
-EIGHTHS, SIXTEENTHS = [k / 8 for k in range(17)], [k / 16 for k in range(17)]
+QUARTERS, SIXTEENTHS = [k / 4 for k in range(15)], [k / 16 for k in range(17)]
 
 
 def _follow(z, t, theta):
@@ -47,12 +47,12 @@ REQUESTS = [
         may_refuse=LOST,
     ),
     _vector(
-        "contracting-cubic", "Linear and cubic decay around a rotation: e^12 over the whole, little from one of seventeen times to the next",
-        _cubic, [1.5, -0.75], [6, 2], EIGHTHS, flags="Contracting OddPowers", discriminates="no_reset transpose",
+        "contracting-cubic", "Linear and cubic decay around a rotation: e^21 over the whole, little from one of fifteen times to the next",
+        _cubic, [1.5, -0.75], [6, 2], QUARTERS, flags="Contracting OddPowers", discriminates="transpose theta_sign",
     ),
     _vector(
-        "contracting-net", "A net with a drain of rate 8, seventeen observations",
-        _net, [0.5, -0.75], [*parameters(14, 4), 8], EIGHTHS, flags="Contracting Net", discriminates="no_reset theta_sign",
+        "contracting-net", "A net with a drain of rate 8, fifteen observations",
+        _net, [0.5, -0.75], [*parameters(14, 4), 8], QUARTERS, flags="Contracting Net", discriminates="no_reset theta_sign",
     ),
     _vector(
         "contracting-van-der-pol", "Van der Pol's oscillator with mu = 6, mildly stiff, along its slow branch",

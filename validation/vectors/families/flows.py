@@ -75,7 +75,7 @@ REQUESTS = [
     ),
     _units(
         "flow-planar-3d", "One planar unit in three dimensions",
-        [0.5, -1, 0.25], DATA_TO_BASE, 1, start=20, discriminates=SIGNS,
+        [0.5, -1, 0.25], DATA_TO_BASE, 1, start=20, discriminates=SIGNS, closed_form="P18a",
     ),
     _units(
         "flow-planar-3-units", "Three planar units: the trace is the sum of theirs, with the minus sign that eq. (10) lacks in print",
@@ -92,12 +92,12 @@ REQUESTS = [
     _vector(
         "flow-linear", "z' = A z with a matrix that is neither symmetric nor diagonal: Gaussian to Gaussian, the trace is a constant",
         _matrix, [0.75, -0.5], [0.25, 2, -1, 0.125], [1, 0.5, 0], flags="NonNormal", discriminates=f"{SIGNS} trace_entry",
-        difficulty="lower", tier="smoke",
+        difficulty="lower", tier="smoke", closed_form="linear",
     ),
     _vector(
         "flow-linear-3d", "A matrix in three dimensions with a trace far below the sum of its entries",
         _matrix, [0.5, 0.25, -1], [0.5, 1, -0.75, 0.25, -0.75, 0.5, 1.25, -0.5, 0.375], [1, 0.5, 0], flags="NonNormal",
-        discriminates=f"{SIGNS} trace_entry",
+        discriminates=f"{SIGNS} trace_entry", closed_form="linear",
     ),
     _vector(
         "flow-affine-in-time", "Rates that change with the time, and a drift: a Gaussian with moving mean and covariance",

@@ -32,15 +32,17 @@ REQUESTS = [
     _vector(
         "forced-sine", "z' = -k z + a sin(w t) with four observations, the first included: the smallest problem that sees most bugs",
         lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]], [0.5], [0.75, 1.5, 2], [0.25, 0.75, 1.5, 2.5],
-        discriminates=CLOCK, difficulty="lower", tier="smoke",
+        discriminates=CLOCK, difficulty="lower", tier="smoke", closed_form="P10",
     ),
     _vector(
         "forced-modulated", "z' = theta cos(w t) z: the rate itself changes sign",
         lambda z, t, theta: [theta[0] * cos(theta[1] * t) * z[0]], [0.75], [1.25, 2], [0.5, 1, 1.5, 3], discriminates=TIMES,
+        closed_form="P09",
     ),
     _vector(
         "forced-time-quadratic", "z' = theta t z^2: time and state in one product",
         lambda z, t, theta: [theta[0] * t * z[0] ** 2], [0.75], [0.5], [0.5, 1, 1.5, 2], flags="Growing", discriminates=TIMES,
+        closed_form="P12",
     ),
     _vector(
         "forced-rotation", "A rotation whose speed varies: the norm is kept whatever the clock says, the angle is not",

@@ -39,30 +39,32 @@ REQUESTS = [
     _vector(
         "linear-spiral", "A damped rotation: the first thing to get right",
         _spiral, [1, -0.5], [0.25, 2], [0, 0.5, 1.25, 2], flags="Decaying",
-        discriminates="adjoint_sign theta_sign no_jump no_observation_at_t0", difficulty="lower", tier="smoke",
+        discriminates="adjoint_sign theta_sign no_jump no_observation_at_t0", difficulty="lower", tier="smoke", closed_form="P05b",
     ),
     _vector(
         "linear-oscillator", "An oscillator with w squared: the parameter enters nonlinearly, the area is kept",
         lambda z, t, theta: [z[1], -(theta[0] ** 2) * z[0]], [0.75, -1], [1.5], [0, 0.75, 1.5, 3], flags="TraceZero",
-        discriminates="theta_sign linear_outputs", difficulty="lower",
+        discriminates="theta_sign linear_outputs", difficulty="lower", closed_form="P05a",
     ),
     _vector(
         "linear-saddle", "One direction grows, one decays: no direction of time is harmless",
         _matrix, [0.5, 1.25], [0.75, 0.5, 0.25, -1], [0, 0.5, 1.5, 2.5], flags="Growing", discriminates="adjoint_sign transpose",
+        closed_form="linear",
     ),
     _vector(
         "linear-non-normal", "Eigenvalues -1 and -2 and yet growth at first: A and its transpose act differently",
         _matrix, [1, 0.75], [-1, 8, 0.125, -2], [0, 0.25, 0.75, 2], flags="NonNormal",
-        discriminates="transpose adjoint_sign wrong_error_estimate", tier="smoke",
+        discriminates="transpose adjoint_sign wrong_error_estimate", tier="smoke", closed_form="linear",
     ),
     _vector(
         "linear-defective", "A Jordan block: the solution has t e^(-t/2), and there is no basis of eigenvectors",
         _matrix, [-1, 1.5], [-0.5, 1, 0, -0.5], [0, 1, 2, 4], flags="NonNormal Decaying", discriminates="transpose",
+        closed_form="linear",
     ),
     _vector(
         "linear-affine", "z' = A z + b in three dimensions: twelve parameters, no two gradients alike",
         _affine, [0.5, -1, 0.25], [-0.25, 1, 0.5, -0.75, -0.5, 0.375, 0.25, -1.5, 0.125, 1, -0.5, 0.75], [0, 0.5, 1, 2],
-        flags="NonNormal", discriminates="transpose theta_sign first_interval_only parameter_order",
+        flags="NonNormal", discriminates="transpose theta_sign first_interval_only parameter_order", closed_form="linear",
     ),
     _vector(
         "linear-rotation", "A rotation about an axis: a skew matrix, so that the adjoint with the wrong sign is the right one transposed",
@@ -76,6 +78,6 @@ REQUESTS = [
     _vector(
         "linear-growing-shear", "Growth by e^2 and shear at once: errors made early are seen late",
         _matrix, [0.25, -0.5], [1, 4, 0, 1], [0, 0.5, 1, 2], flags="NonNormal Growing",
-        discriminates="transpose wrong_error_estimate silent_float32",
+        discriminates="transpose wrong_error_estimate silent_float32", closed_form="linear",
     ),
 ]

@@ -93,6 +93,7 @@ REQUESTS = [
     ),
     _vector(
         "net-shared-weights", "W and its transpose in one field: two uses of a parameter add up",
-        _shared, [0.5, -1], parameters(9, 3), [0, 0.5, 1, 2], flags="Net SharedParameter", discriminates="clock_backwards theta_sign parameter_order t_reversed shared_parameter",
+        _shared, [0.5, -1], parameters(9, 3), [0, 0.5, 1, 2], flags="Net SharedParameter",
+        discriminates="clock_backwards theta_sign parameter_order t_reversed shared_parameter",
     ),
 ]

@@ -57,42 +57,42 @@ REQUESTS = [
     _vector(
         "nonlinear-logistic", "Logistic growth towards K: two parameters, dL/dK from the nonlinear term alone",
         lambda z, t, theta: [theta[0] * z[0] * (1 - z[0] / theta[1])], [0.25], [1.5, 2], [0, 0.5, 1.5, 3], flags="Division",
-        discriminates="theta_sign no_jump", difficulty="lower",
+        discriminates="theta_sign no_jump", difficulty="lower", closed_form="P06",
     ),
     _vector(
         "nonlinear-bernoulli", "z' = a z + b z^3: growth held by a cubic",
         lambda z, t, theta: [theta[0] * z[0] + theta[1] * z[0] ** 3], [0.5], [1, -0.5], [0, 0.5, 1, 2], flags="OddPowers",
-        discriminates="theta_sign",
+        discriminates="theta_sign", closed_form="P07",
     ),
     _vector(
         "nonlinear-tanh", "z' = k (1 - z^2): the hyperbolic tangent as a solution",
         lambda z, t, theta: [theta[0] * (1 - z[0] ** 2)], [-0.5], [0.75], [0, 0.5, 1.5, 2], discriminates="adjoint_sign",
-        difficulty="lower",
+        difficulty="lower", closed_form="P08a",
     ),
     _vector(
         "nonlinear-tangent", "z' = a + b z^2: the tangent, three fifths of the way to its pole",
         lambda z, t, theta: [theta[0] + theta[1] * z[0] ** 2], [0.25], [1.5, 0.5], [0, 0.25, 0.5, 1], flags="Growing",
-        discriminates="theta_sign wrong_error_estimate",
+        discriminates="theta_sign wrong_error_estimate", closed_form="P08b",
     ),
     _vector(
         "nonlinear-before-the-pole", "z' = theta z^2 at 7/8 of the way to its blow-up: errors grow 64-fold by themselves",
         lambda z, t, theta: [theta[0] * z[0] ** 2], [1], [0.5], [0, 0.5, 1, 1.75], flags="Growing",
-        discriminates="wrong_error_estimate", difficulty="higher",
+        discriminates="wrong_error_estimate", difficulty="higher", closed_form="P08c",
     ),
     _vector(
         "nonlinear-gompertz", "z' = a z (log K - log z): a logarithm of the state and one of a parameter",
         lambda z, t, theta: [theta[0] * z[0] * (log(theta[1]) - log(z[0]))], [0.25], [0.75, 3], [0, 0.5, 1.5, 3], flags="Logarithm",
-        discriminates="theta_sign",
+        discriminates="theta_sign", closed_form="P13",
     ),
     _vector(
         "nonlinear-cubic", "z' = -theta z^3: the slowest of decays",
         lambda z, t, theta: [-theta[0] * z[0] ** 3], [1.5], [0.75], [0, 0.25, 1, 4], flags="OddPowers Decaying",
-        discriminates="adjoint_sign", difficulty="lower",
+        discriminates="adjoint_sign", difficulty="lower", closed_form="P14",
     ),
     _vector(
         "nonlinear-stuart-landau", "A limit cycle: contraction in radius, none in phase",
         _stuart_landau, [0.5, 0.25], [1, 2], [0, 0.5, 1, 2.5], flags="OddPowers", discriminates="transpose adjoint_sign linear_outputs",
-        tier="smoke",
+        tier="smoke", closed_form="P28",
     ),
     _vector(
         "nonlinear-lotka-volterra", "Predators and prey: four parameters in bilinear terms",

@@ -61,7 +61,7 @@ REQUESTS = [
     _reversed(
         "reversed-sine", "The smallest telling problem with decreasing times",
         lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]], [0.5], [0.75, 1.5, 2], [2.5, 1.5, 0.75, 0.25],
-        discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed", difficulty="lower", tier="smoke",
+        discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed", difficulty="lower", tier="smoke", closed_form="P10",
     ),
     _reversed(
         "reversed-driven-spring", "A driven spring, from 2 down to -1: through the time zero",

@@ -31,11 +31,13 @@ def request(
     may_refuse: str = "",
     negative: dict[str, Any] | None = None,
     flow: bool = False,
+    closed_form: str | None = None,
 ) -> dict[str, Any]:
     """The request for the vector `id`: dz/dt = f(z, t, theta), in the language of ir.build, with z0 (D,), theta (P,), ts (N,).
 
     cotangents (N, D) are the weights of the loss, spread() if none are given. flags, discriminates and statements are words with spaces
-    between them; may_refuse is the reason why a refusal is as good as the right numbers.
+    between them; may_refuse is the reason why a refusal is as good as the right numbers; closed_form names the formula, if there is one
+    (generate.closed_form).
     """
     g = spread(len(ts), len(z0)) if cotangents is None else cotangents
     return {
@@ -53,6 +55,7 @@ def request(
         "dynamics": dynamics(f, len(z0), len(theta)).to_json(),
         "flow": {"base": "standard_normal"} if flow else None,
         "inputs": {"z0": _words(z0), "theta": _words(theta), "ts": _words(ts), "cotangents": [_words(row) for row in g]},
+        "closed_form": closed_form,
         "authored_by": author,
         "supersedes": None,
     }
