@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checks.catalog import everything
+from .checks.parts import is_required
 from .runner import Result
 
 OUTCOMES = {
     "ok": "a pass",
-    "noted": "did not pass, recommended or informative: reported, without effect on the exit code",
+    "noted": "did not pass, check or vector recommended or informative: reported, without effect on the exit code",
     "neutral": "unsupported or skipped",
     "xfail": "did not pass, and is on the list of expected failures",
     "witness": "did not pass, in an implementation that was not asked for by name: reported, without effect on the exit code",
@@ -51,7 +52,7 @@ def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool)
         return "xfail"
     if state == "unsupported":
         return "neutral"
-    if everything()[result.check].level != "required":
+    if everything()[result.check].level != "required" or not is_required(result.problem):
         return "noted"
     return "UNEXPECTED" if gates else "witness"
 

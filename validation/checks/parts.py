@@ -41,6 +41,11 @@ def problem_named(name: str) -> Any:
     return problems()[name] if name in problems() else vectors.problem(name)
 
 
+def is_required(name: str) -> bool:
+    """False for vectors that are recommended or informative."""
+    return name not in vectors.vectors() or vectors.vectors()[name]["result"] == "required"
+
+
 def may_refuse(name: str) -> str:
     """Why a refusal is as good as an answer to a vector; empty where it is not."""
     acceptable = vectors.vectors()[name]["acceptable_if"] if name not in problems() else None
