@@ -207,7 +207,7 @@ def test_list_help_and_version(capsys):
         ([("fail", 5.0, "xfail"), ("fail", 3.0, "UNEXPECTED")], "unexpected: FAIL 3.00"),
         ([("crash", None, "xfail"), ("fail", 3.0, "UNEXPECTED")], "unexpected: FAIL 3.00"),
         ([("fail", float("inf"), "UNEXPECTED")], "unexpected: FAIL inf"),
-        ([("fail", float("nan"), "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: FAIL inf"),
+        ([("fail", 2.0, "UNEXPECTED"), ("fail", float("nan"), "UNEXPECTED")], "unexpected: FAIL inf"),
         ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: timeout"),
         ([("harness-broken", None, "UNEXPECTED")], "unexpected: broken"),
         ([], "empty: "),
