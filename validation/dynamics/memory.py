@@ -1,0 +1,182 @@
+"""f.state: a right-hand side is a function. The same arguments give the same bits, whatever was asked before; and who remembers, if not."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .finding import Finding
+from .subject import Point, Subject
+
+EPS = 2.0**-53
+
+
+def state(f: Subject, points: list[Point], trail: list[tuple[Point, np.ndarray]]) -> Finding:
+    """The same arguments, asked (1) again at once, (2) in another order, (3) at another z or t in between, (4) in arrays that are used
+    again for other numbers, (5) after a solve (trail: what a solve had asked, and got).
+
+    Statement: S2 (f is a function of z, t and theta)
+    """
+    before = snapshot(f.f)
+    first = [f(*point) for point in points]
+    again = [(f(*point), f(*point)) for point in points]
+    order = np.random.default_rng(1).permutation(len(points))
+    permuted = {int(i): f(*points[i]) for i in order}
+    mixed = _mixed(f, points)
+    after = [(f(*point), value) for point, value in trail]
+    reused = _reused_arrays(f, points)
+    culprits = changed(before, snapshot(f.f))
+
+    ways = {
+        "asked twice in a row": [(b, a) for a, b in again] + [(a, c) for (a, _), c in zip(again, first, strict=True)],
+        "asked in another order": [(permuted[i], value) for i, value in enumerate(first)],
+        "asked after the same t at another z, or the same z at another t": mixed,
+        "asked again after a solve": after,
+        "asked in the same array with other numbers in it": list(zip(reused, first, strict=True)),
+    }
+    worst = {way: _worst(f, pairs) for way, pairs in ways.items()}
+    differing = {way: found for way, found in worst.items() if found[0] > 64 * EPS}
+    asked = sum(map(len, ways.values()))
+    if not differing:
+        last_bits = max(found[0] for found in worst.values())
+        if last_bits > 0:
+            return Finding("f.state", "note", f"repeats itself to {last_bits:.0e}: only the last bits depend on memory layout or threads")
+        kept = f"; {_listed(culprits)} changed, without effect" if culprits else ""
+        return Finding("f.state", "note" if culprits else "ok", f"{asked} questions asked again, in other orders: the same bits{kept}")
+    way, (size, where, n) = next(iter(differing.items()))
+    text = f"not a function: {way}, {n} of {len(ways[way])} values differ, by {size:.1e} of |f|, {where}"
+    return Finding("f.state", "FAIL", text, _diagnosis(f, differing, culprits), size / (64 * EPS))
+
+
+def _diagnosis(f: Subject, differing: dict[str, Any], culprits: list[str]) -> str:
+    at_once = "asked twice in a row" in differing
+    who = f": {_listed(culprits)} changed while f was called" if culprits else ""
+    draws = [name for name in culprits if "random" in name or "generator" in name]
+    if draws:
+        return f"f draws random numbers{who}. Draw them once before the solve and pass them in theta."
+    if list(differing) == ["asked in the same array with other numbers in it"]:
+        return f"f remembers arrays by identity, not by value{who}; solvers use arrays again. Drop the cache, or compare values."
+    if at_once:
+        return f"f has a hidden state{who}: it gives two values for the same (z, t, theta). What changes along the solution belongs in z, or is a function of t."
+    return f"f has a hidden state{who}: its value depends on what was asked before. Solvers ask in any order, and twice; drop the cache, or key it by z, t and theta."
+
+
+def _mixed(f: Subject, points: list[Point]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs (asked after another question that shares t or z, asked after itself)."""
+    found = []
+    for (z, t), (other_z, other_t) in zip(points, points[1:], strict=False):
+        f(z, t)
+        clean = f(z, t)
+        f(other_z, t)
+        found.append((f(z, t), clean))
+        f(z, other_t)
+        found.append((f(z, t), clean))
+    return found
+
+
+def _reused_arrays(f: Subject, points: list[Point]) -> list[np.ndarray]:
+    """f asked in one and the same arrays, whose numbers change between the calls."""
+    bases = [np.array(leaf.value) for leaf in f.z.leaves]
+    shown = [base.view() for base in bases]
+    for view in shown:
+        view.setflags(write=False)
+    tree = f.z.with_leaves(shown)
+    theta = f.theta.tree(f.theta.vector)
+    values = []
+    for z, t in points:
+        for base, leaf in zip(bases, f.z.leaves, strict=True):
+            base[...] = leaf.from_vector(z)
+        values.append(f.z.value(f.returned(tree, t, theta)))
+    return values
+
+
+def _worst(f: Subject, pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, str, int]:
+    """(largest difference relative to |f|, which component, how many pairs differ)."""
+    worst, where, n = 0.0, "", 0
+    for got, expected in pairs:
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        if np.all(same):
+            continue
+        n += 1
+        size = np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0) or 1.0
+        error = np.where(same, 0.0, np.abs(got - expected) / size)
+        error = np.where(np.isfinite(error), error, np.inf)
+        if np.max(error) > worst:
+            worst, where = float(np.max(error)), f"most in component {f.z.place(int(np.argmax(error)))} ({np.count_nonzero(error)} of {error.size} differ)"
+    return worst, where, n
+
+
+def snapshot(f: Callable[..., Any]) -> dict[str, Any]:
+    """What f could remember by: NumPy's and Python's global generators, and each variable of its own that is data, by a describing name."""
+    found: dict[str, Any] = {
+        "the state of np.random": _digest(np.random.get_state()),  # noqa: NPY002 (what users of the old functions draw from)
+        "the state of random": hash(random.getstate()),
+    }
+    for name, value in _variables(f):
+        found[name] = _digest(value)
+    return found
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Names whose values differ."""
+    return [name for name in after if name not in before or before[name] != after[name]]
+
+
+def _variables(f: Any, depth: int = 0, seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """(name, value) of the globals that f reads, its closure, defaults and attributes; of functions of the same module that it calls, too."""
+    seen = set() if seen is None else seen
+    if id(f) in seen or depth > 3:
+        return
+    seen.add(id(f))
+    if isinstance(f, types.MethodType):
+        yield from _named("self.", getattr(f.__self__, "__dict__", {}))
+        f = f.__func__
+    elif not isinstance(f, types.FunctionType):
+        yield from _named("its attribute ", getattr(f, "__dict__", {}))
+        f = getattr(type(f), "__call__", None)
+        if not isinstance(f, types.FunctionType):
+            return
+    yield from _named(f"its attribute {f.__name__}.", vars(f))
+    closure = inspect.getclosurevars(f)
+    for kind, names in (("the global ", closure.globals), ("the variable ", closure.nonlocals)):
+        yield from _named(kind, names)
+        for value in names.values():
+            if isinstance(value, types.FunctionType) and value.__module__ == f.__module__:
+                yield from _variables(value, depth + 1, seen)
+    defaults = {name: p.default for name, p in inspect.signature(f).parameters.items() if p.default is not inspect.Parameter.empty}
+    yield from _named("the default of ", defaults)
+
+
+def _named(kind: str, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What of these is data; a generator of random numbers is called one."""
+    for name, value in names.items():
+        if isinstance(value, np.random.Generator):
+            yield f"the random generator {name}", value
+        elif not isinstance(value, (types.ModuleType, type)) and not callable(value):
+            yield kind + name, value
+
+
+def _digest(value: Any, depth: int = 0) -> Any:
+    """Something that differs if the value does."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return (value.shape, value.tobytes())
+    if isinstance(value, np.random.Generator):
+        return str(value.bit_generator.state)
+    if isinstance(value, dict) and depth < 4:
+        return [(str(key), _digest(child, depth + 1)) for key, child in list(value.items())[:200]]
+    if isinstance(value, (list, tuple, set)) and depth < 4:
+        return [_digest(child, depth + 1) for child in list(value)[:200]] + [len(value)]
+    if isinstance(value, (int, float, complex, str, bytes, bool, type(None))):
+        return repr(value)
+    if hasattr(value, "__dict__") and depth < 2:
+        return _digest(vars(value), depth + 1)
+    return id(value)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")

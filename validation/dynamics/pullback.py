@@ -1,0 +1,212 @@
+"""f.pullback: the vector-Jacobian product that gradients will use - f's own, or the one an implementation makes by tracing f."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .finding import Finding
+from .form import Leaf
+from .precision import inside
+from .subject import Malformed, Point, Raised, Subject, Trajectory, line_of
+
+STEPS = (1e-4, 1e-5, 1e-6)  # relative to the argument; central differences are of order 2
+SMALLEST = 1e-6  # of the cotangent: what the differences must agree to before anything is judged by them
+Back = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Slope:
+    """g . df along one direction: by the pullback, by differences, and how far the differences agree among themselves."""
+
+    leaf: str
+    got: float
+    expected: float
+    spread: float
+    scale: float
+
+    @property
+    def error(self) -> float:
+        """Relative to the larger of the slope and of |g| |df| as far as it is known; judged where spread is small."""
+        return abs(self.got - self.expected) / self.scale
+
+
+def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, tracer: Any = None) -> Finding:
+    """back(g) = (g df/dz, g df/dt, g df/dtheta), against central differences at three step sizes; and back is linear in g.
+
+    A slope is judged only where the three differences agree. tracer: an implementation's own pullback(f, *args), for an f that brings none.
+    Statement: S8, S9, S10
+    """
+    own = getattr(f.f, "pullback", None)
+    who = "its own pullback" if own is not None else f"the pullback by tracing ({tracer[0]})" if tracer else ""
+    if any(leaf.value.dtype.kind == "c" for leaf in f.z.leaves):
+        return Finding("f.pullback", "note", "not judged: complex states can be solved, but not differentiated")
+    if not who:
+        return Finding("f.pullback", "note", "f brings no pullback, and there is nothing here to trace it with")
+    make = own if own is not None else lambda *args: tracer[1](f.f, *args)
+    slopes: list[Slope] = []
+    wrong = ""
+    for z, t in points[:3]:
+        try:
+            value, back = _made(f, make, z, t)
+        except Exception as error:  # the user's code or what traces it
+            text = f"{who} fails: {type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}{line_of(error) if own else ''}"
+            return Finding("f.pullback", "FAIL", text, f"f can be solved, but not differentiated: {text}")
+        wrong = wrong or _value(f, value, z, t) or _linear(f, back, rng)
+        if wrong:
+            break
+        for _ in range(2):
+            g = rng.standard_normal(f.z.size)
+            try:
+                cotangents = _cotangents(f, back, g)
+            except ValueError as error:
+                wrong = str(error)
+                break
+            slopes += _slopes(f, path, z, t, g, cotangents, rng)
+    if wrong:
+        return Finding("f.pullback", "FAIL", f"{who}: {wrong}", f"{who[0].upper() + who[1:]} is wrong: {wrong}.")
+    judged = [slope for slope in slopes if slope.spread <= SMALLEST]
+    return _verdict(f, who, slopes, judged, points, make, rng)
+
+
+def _verdict(f: Subject, who: str, slopes: list[Slope], judged: list[Slope], points: list[Point], make: Back, rng: np.random.Generator) -> Finding:
+    wrong: dict[str, list[Slope]] = {}
+    for slope in judged:
+        if slope.error > 30 * max(slope.spread, 1e-9):
+            wrong.setdefault(slope.leaf, []).append(slope)
+    worst = max((slope.error for slope in judged), default=0.0)
+    if wrong:
+        leaf, found = max(wrong.items(), key=lambda item: max(slope.error for slope in item[1]))
+        slope = max(found, key=lambda slope: slope.error)
+        how = _how(f, leaf, [slope for slope in judged if slope.leaf == leaf], points, make, rng)
+        names = ", ".join(sorted(wrong))
+        text = f"{who}: wrong for {names}: along a direction of {leaf} got {slope.got:.6g}, expected {slope.expected:.6g}{how}"
+        right = sorted({slope.leaf for slope in judged} - set(wrong))
+        rest = f" Those of {', '.join(right[:4])} are right." if right else ""
+        return Finding("f.pullback", "FAIL", text, f"{who[0].upper() + who[1:]} gives a wrong cotangent of {names}: "
+                       f"{slope.got:.6g}, differences say {slope.expected:.6g}{how}.{rest}", worst / 1e-6)
+    if not judged:
+        return Finding("f.pullback", "note", f"not judged: differences of f at three step sizes disagree in all of {len(slopes)} directions")
+    skipped = f"; {len(slopes) - len(judged)} directions not judged, where differences disagree" if len(judged) < len(slopes) else ""
+    return Finding("f.pullback", "ok", f"{who} agrees with differences to {max(worst, 1e-16):.0e} in {len(judged)} directions, and is linear{skipped}")
+
+
+def _made(f: Subject, make: Any, z: np.ndarray, t: float) -> tuple[Any, Back]:
+    with np.errstate(all="ignore"):
+        return make(f.z.tree(np.array(z)), float(t), f.theta.tree(np.array(f.theta.vector)))
+
+
+def _value(f: Subject, value: Any, z: np.ndarray, t: float) -> str:
+    """Is the value that comes with the pullback that of f?"""
+    try:
+        got = f.z.value(value)
+    except ValueError as error:
+        return f"its value is no value of f: {error}"
+    expected = f(z, t)
+    i = int(np.argmax(np.abs(got - expected)))
+    allowed = 1e3 * max(leaf.eps for leaf in f.z.leaves) * (float(np.max(np.abs(expected))) + 1e-300)
+    return "" if abs(got[i] - expected[i]) <= allowed else f"its value at t = {t:.4g} is {got[i]:.6g} in {f.z.place(i)}, that of f {expected[i]:.6g}"
+
+
+def _linear(f: Subject, back: Back, rng: np.random.Generator) -> str:
+    """back(2 g) = 2 back(g), back(g + h) = back(g) + back(h), and the same again at a second call."""
+    g, h = rng.standard_normal((2, f.z.size))
+    try:
+        of_g, of_h, of_both, of_twice, again = (_cotangents(f, back, x) for x in (g, h, g + h, 2 * g, g))
+    except ValueError as error:
+        return str(error)
+    size = max(float(np.max(np.abs(of_g), initial=0.0)), float(np.max(np.abs(of_h), initial=0.0))) or 1.0
+    allowed = 1e4 * max(leaf.eps for leaf in (*f.z.leaves, *f.theta.leaves)) * size
+    for what, difference in (("back(g) called again gives another cotangent", again - of_g),
+                             ("back is not linear: back(2g) is not 2 back(g)", of_twice - 2 * of_g),
+                             ("back is not linear: back(g + h) is not back(g) + back(h)", of_both - of_g - of_h)):
+        i = int(np.argmax(np.abs(difference))) if difference.size else 0
+        if difference.size and not abs(difference[i]) <= allowed:
+            return f"{what} ({_argument(f, i)}, off by {difference[i]:.3g})"
+    return ""
+
+
+def _cotangents(f: Subject, back: Back, g: np.ndarray) -> np.ndarray:
+    """The cotangents of z, t and theta, one after the other. ValueError, in one sentence, if they have not the arguments' forms."""
+    with np.errstate(all="ignore"):
+        found = back(f.z.tree(g))
+    if not isinstance(found, (tuple, list)) or len(found) != 3:
+        what = f"{len(found)} entries" if isinstance(found, (tuple, list)) else f"a {type(found).__name__}"
+        raise ValueError(f"back(g) must return a tuple of three cotangents, of z, t and theta, but returned {what}")
+    dz, dt, dtheta = found
+    if np.shape(dt) != () or dt is None:
+        raise ValueError(f"the cotangent of t must be one number, not {'None' if dt is None else f'of shape {np.shape(dt)}'}")
+    return np.concatenate([f.z.cotangent(dz, "the cotangent of z"), [float(dt)], f.theta.cotangent(dtheta, "the cotangent of theta")])
+
+
+def _slopes(f: Subject, path: Trajectory, z: np.ndarray, t: float, g: np.ndarray, cotangents: np.ndarray, rng: np.random.Generator) -> Iterator[Slope]:
+    """One random direction in each leaf of z, in t, and in each leaf of theta."""
+    D = f.z.size
+    for leaf, start in [*((leaf, 0) for leaf in f.z.leaves), *((leaf, D + 1) for leaf in f.theta.leaves)]:
+        x = f.z.vector if start == 0 else f.theta.vector
+        size = path.scale[leaf.part] if start == 0 else _size(x[leaf.part])
+        direction = rng.uniform(0.5, 1.0, size.size) * rng.choice([-1, 1], size.size) * size
+        its = cotangents[start + leaf.part.start:start + leaf.part.stop]
+        yield from _slope(f, leaf.path, leaf.eps, its, direction, g, lambda h, d=direction, part=leaf.part, of_z=start == 0: _at(f, z, t, part, h * d, of_z))
+    size_t = max(abs(f.span), 1e-300)
+    room = min(abs(t - f.ts[0]), abs(t - f.ts[-1]))
+    if room >= STEPS[0] * size_t:
+        yield from _slope(f, "t", 2.0**-52, cotangents[D:D + 1], np.array([size_t]), g, lambda h: f(z, inside(f, t + h * size_t)))
+
+
+def _slope(f: Subject, name: str, eps: float, cotangent: np.ndarray, direction: np.ndarray, g: np.ndarray, along: Callable[[float], np.ndarray]) -> Iterator[Slope]:
+    steps = [h * (eps / 2.0**-52) ** (1 / 3) for h in STEPS]
+    try:
+        values = [(along(h), along(-h)) for h in steps]
+    except (Raised, Malformed):
+        return
+    found = [float(g @ (up - down)) / (2 * h) for h, (up, down) in zip(steps, values, strict=True)]
+    got = float(cotangent @ direction)
+    absolute = [float(np.abs(g) @ np.abs(up - down)) / (2 * h) for h, (up, down) in zip(steps, values, strict=True)]
+    scale = max(max(absolute), abs(got), 1e-300)
+    noise = eps * float(np.abs(g) @ np.abs(values[0][0])) / steps[1] / scale
+    yield Slope(name, got, found[1], max(abs(found[0] - found[1]), abs(found[1] - found[2]) / 10) / scale + noise, scale)
+
+
+def _at(f: Subject, z: np.ndarray, t: float, part: slice, move: np.ndarray, of_z: bool) -> np.ndarray:
+    if of_z:
+        moved = z.copy()
+        moved[part] += move
+        return f(moved, t)
+    theta = f.theta.vector.copy()
+    theta[part] += move
+    return f(z, t, theta)
+
+
+def _size(x: np.ndarray) -> np.ndarray:
+    largest = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    return np.maximum(np.abs(x), 0.1 * largest)
+
+
+def _how(f: Subject, name: str, slopes: list[Slope], points: list[Point], make: Any, rng: np.random.Generator) -> str:
+    """What the wrong cotangent is, where it can be told: a multiple of the right one, zero, or that of the transposed matrix."""
+    ratios = [slope.got / slope.expected for slope in slopes if abs(slope.expected) > 1e-3 * slope.scale]
+    if all(slope.got == 0 for slope in slopes):
+        return ", it is 0 throughout: the term is missing"
+    if len(ratios) >= 2 and np.ptp(ratios) < 1e-4 * abs(ratios[0]):
+        ratio = float(np.mean(ratios))
+        return ", the sign is wrong" if abs(ratio + 1) < 1e-4 else f", it is {ratio:.4g} times the right one"
+    leaf = next((leaf for leaf in f.theta.leaves if leaf.path == name), None)
+    if leaf and leaf.value.ndim == 2 and leaf.value.shape[0] == leaf.value.shape[1] <= 20 and _is_transposed(f, leaf, points[1], make, rng):
+        return ", it is the transpose of the right one"
+    return ""
+
+
+def _is_transposed(f: Subject, leaf: Leaf, point: Point, make: Any, rng: np.random.Generator) -> bool:
+    z, t = point
+    g = rng.standard_normal(f.z.size)
+    got = _cotangents(f, _made(f, make, z, t)[1], g)[f.z.size + 1 + leaf.part.start:f.z.size + 1 + leaf.part.stop].reshape(leaf.value.shape)
+    h = 1e-5 * float(np.max(np.abs(leaf.value)) or 1.0)
+    steps = np.eye(leaf.value.size) * h
+    right = np.array([g @ (_at(f, z, t, leaf.part, e, False) - _at(f, z, t, leaf.part, -e, False)) / (2 * h) for e in steps]).reshape(leaf.value.shape)
+    return bool(np.allclose(got, right.T, rtol=1e-4, atol=1e-4 * np.max(np.abs(right))))
+
+
