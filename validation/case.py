@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .problems.exact import Task
-
 CAPABILITIES = {
     "values": "z at the output times",
     "time:backward": "decreasing output times",
@@ -23,6 +21,11 @@ CAPABILITIES = {
     "flow:log_prob": "log p(x) of a continuous normalizing flow",
     "flow:grad": "its gradients in x and theta",
     "flow:grad_t": "its gradients in the two times",
+    "fixed:euler": "equal steps of Euler's method",
+    "fixed:midpoint": "equal steps of the explicit midpoint rule",
+    "fixed:rk4": "equal steps of a method of order 4 with four stages (the classic, or the 3/8 rule)",
+    "fixed:dopri5": "equal steps of Dormand and Prince's method of order 5",
+    "f32": "solutions in float32",
 }
 MODES = ("adjoint", "direct", "none")
 CALL_BUDGET = 200_000
@@ -50,13 +53,29 @@ class Case:
     z0 (D,), ts (N,) increasing or decreasing, theta (P,), weights (N, D): the loss is L = sum_i weights[i] . z(ts[i]).
     rtol, atol: the tolerances to solve with, forward and backward. wants: the keys of the answer.
     direction (D + P,): for second derivatives only.
+    method, steps: None for adaptive steps of the adapter's own method. Else ts has two times, and z(ts[1]) is wanted after `steps` equal
+    steps of the method (rtol and atol are not used). Asked only of adapters with the capability "fixed:" + method.
+    dtype: "f64"; or "f32", then z0, theta and weights are float32, and so must the answer be. Only with the capability "f32".
     Where density is True, the question is log p(x) of a flow, at x = z0: x is where the flow is at ts[0], and `base` holds at ts[1].
     """
 
-    def __init__(self, task: Task, rtol: float, wants: tuple[str, ...], record: list | None = None):
-        self.z0, self.ts, self.theta, self.weights = task.z0.copy(), task.ts.copy(), task.problem.theta.copy(), task.weights.copy()
-        self.direction = task.direction.copy()
-        self.rtol, self.atol, self.wants = rtol, rtol / 100, tuple(wants)
+    def __init__(
+        self,
+        task: Any,
+        rtol: float,
+        wants: tuple[str, ...],
+        record: list | None = None,
+        *,
+        atol: float | None = None,
+        method: str | None = None,
+        steps: int | None = None,
+        dtype: str = "f64",
+    ):
+        precision = {"f64": np.float64, "f32": np.float32}[dtype]
+        self.z0, self.theta, self.weights = (x.astype(precision) for x in (task.z0, task.problem.theta, task.weights))
+        self.ts, self.direction = task.ts.copy(), task.direction.copy()
+        self.rtol, self.atol, self.wants = rtol, rtol / 100 if atol is None else atol, tuple(wants)
+        self.method, self.steps, self.dtype = method, steps, dtype
         self.density = any(key.startswith(("log p", "dlogp")) for key in wants)
         self.calls, self.record = 0, record
         self._rhs, self._base = task.problem.rhs, task.problem.base
@@ -97,12 +116,13 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
 
-def ask(adapter: Any, task: Task, rtol: float, wants: tuple[str, ...], record: list | None = None) -> Reply:
+def ask(adapter: Any, task: Any, rtol: float, wants: tuple[str, ...], record: list | None = None, **request: Any) -> Reply:
     """Run one case; whatever the adapter does, a Reply comes back (only KeyboardInterrupt passes through).
 
-    Into record, if given, go z, t, theta and the value of every call of the dynamics.
+    task is a Task, or has the attributes that a Case reads. Into record, if given, go z, t, theta and the value of every call of the
+    dynamics. request: atol, method, steps, dtype, as in Case.
     """
-    case = Case(task, rtol, wants, record)
+    case = Case(task, rtol, wants, record, **request)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         reply = _ask(adapter, case)
@@ -158,6 +178,8 @@ def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[d
             raise ValueError(f"{key} is not an array of real numbers: dtype {array.dtype}")
         if array.shape != shapes[key]:
             raise ValueError(f"{key} has shape {array.shape}, expected {shapes[key]}")
+        if case.dtype == "f32" and array.dtype != np.float32:
+            raise ValueError(f"{key} has dtype {array.dtype}, expected float32")
         arrays[key] = array.astype(np.float64)
     for name, before in given.items():
         if not np.array_equal(getattr(case, name), before):
