@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -72,8 +73,21 @@ def rows(f: Subject, point: Point) -> Finding | None:
     return Finding("f.rows", "note", f"the rows of z influence each other, by {seen / max(float(np.max(change)), 1e-300):.1e} of a row's own change: no batch")
 
 
-def stiffness(f: Subject, path: Trajectory) -> tuple[Finding, float]:
-    """How fast f contracts: is it stiff, and how many digits does a solve backwards in time lose? Returns the growth between observations.
+@dataclass(frozen=True)
+class Growth:
+    """Logarithms of what errors of z grow by when z is solved backwards: at most between two observations, and over all of ts."""
+
+    between: float
+    whole: float
+    at_least: bool = False  # the steps were too long for these rates: it is more
+
+    def __str__(self) -> str:
+        number = f"{math.exp(self.between):.2g}" if self.between < 30 else f"1e{self.between / math.log(10):.0f}"
+        return f"more than {number}" if self.at_least else number
+
+
+def stiffness(f: Subject, path: Trajectory) -> tuple[Finding, Growth]:
+    """How fast f contracts: is it stiff, and how many digits does a solve backwards in time lose?
 
     |lambda|: spectral radius of df/dz. Growth: delta' = df/dz delta solved backwards, from a random delta at ts[-1], is what an error of
     the reconstructed z becomes; the largest factor between two observations counts, for there the stored state is put back.
@@ -81,18 +95,18 @@ def stiffness(f: Subject, path: Trajectory) -> tuple[Finding, float]:
     """
     places = [path.times[0] + share * (path.times[-1] - path.times[0]) for share in (0.02, 0.25, 0.5, 0.75, 0.98)]
     radius = max(_radius(f, path, t) for t in places)
-    log_growth = _log_growth(f, path, radius)
-    digits = log_growth / math.log(10)
+    growth = _growth(f, path, radius)
+    digits = growth.between / math.log(10)
     cost = f"RK45 takes {path.rk45_calls} evaluations" + ("" if path.rk45_share == 1 else f" for {100 * path.rk45_share:.2g} % of ts")
-    text = f"|lambda| up to {radius:.3g}; back in time errors grow by {_factor(log_growth)} between observations; {cost} at rtol {RTOL:.0e}"
+    text = f"|lambda| up to {radius:.3g}; back in time errors grow by {growth} between observations; {cost} at rtol {RTOL:.0e}"
     advice = []
     stiff = _why_stiff(f, path)
     if stiff:
         advice.append(f'f is stiff: {cost}, {stiff}. Use method="radau5", "bdf" or "lsoda".')
     if digits > 2:
-        advice.append(f"Solved backwards between two observations, errors of z grow by {_factor(log_growth)}: the adjoint method loses {_digits(digits)}. "
+        advice.append(f"Solved backwards between two observations, errors of z grow by {growth}: the adjoint method loses {_digits(digits)}. "
                       'Use gradient="checkpointed" or "discrete", or more observations.')
-    return Finding("f.stiffness", "warn" if advice else "ok", text, " ".join(advice)), log_growth
+    return Finding("f.stiffness", "warn" if advice else "ok", text, " ".join(advice)), growth
 
 
 def _why_stiff(f: Subject, path: Trajectory) -> str:
@@ -146,21 +160,20 @@ def _slope(f: Subject, z: np.ndarray, t: float, v: np.ndarray) -> np.ndarray:
     return (f(z + h * v, t) - f(z - h * v, t)) / (2 * h)
 
 
-def _log_growth(f: Subject, path: Trajectory, radius: float) -> float:
-    """log of the largest growth of delta between two neighbouring observations, backwards; RK4 with steps of |h lambda| at most 1/2."""
+def _growth(f: Subject, path: Trajectory, radius: float) -> Growth:
+    """delta from ts[-1] back to ts[0], by RK4 with steps of |h lambda| at most 1/2 where that is affordable."""
     delta = np.random.default_rng(4).standard_normal(f.z.size)
     delta /= np.linalg.norm(delta) or 1.0
-    worst = 0.0
-    reached = [t for t in f.ts if abs(t - f.ts[0]) <= abs(path.times[-1] - path.times[0]) + 1e-12]
-    steps = 150 if f.cost < 2e-4 else 40
-    for t0, t1 in itertools.pairwise(reached):
-        if t0 == t1:
-            continue
-        n = int(np.clip(2 * radius * abs(t1 - t0), 2, max(4, steps // max(1, len(reached) - 1) * 2)))
+    reached = [t for t in f.ts if abs(t - f.ts[0]) <= abs(path.times[-1] - path.times[0]) * (1 + 1e-12)]
+    affordable = max(2, int(np.clip(0.5 / (8 * max(f.cost, 1e-6)), 20, 300)) // max(1, len(reached) - 1))
+    logarithms, at_least = [0.0], False
+    for t0, t1 in reversed(list(itertools.pairwise(reached))):
+        wanted = math.ceil(2 * radius * abs(t1 - t0)) + 2
+        n, at_least = min(wanted, affordable), at_least or wanted > 4 * affordable
         logarithm, h = 0.0, (t0 - t1) / n
         for k in range(n):
-            t = t1 + k * h
-            half, end = t + 0.5 * h, t0 if k == n - 1 else t + h
+            t, end = t1 + k * h, t1 + (k + 1) * h if k < n - 1 else t0
+            half = 0.5 * (t + end)
             k1 = _slope(f, path(t), inside(f, t), delta)
             k2 = _slope(f, path(half), half, delta + 0.5 * h * k1)
             k3 = _slope(f, path(half), half, delta + 0.5 * h * k2)
@@ -168,14 +181,10 @@ def _log_growth(f: Subject, path: Trajectory, radius: float) -> float:
             delta = delta + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
             size = float(np.linalg.norm(delta))
             if not 0 < size < math.inf:
-                return max(worst, logarithm)
+                return Growth(max(logarithms), sum(logarithms), at_least)
             delta, logarithm = delta / size, logarithm + math.log(size)
-        worst = max(worst, logarithm)
-    return worst
-
-
-def _factor(logarithm: float) -> str:
-    return f"{math.exp(logarithm):.2g}" if logarithm < 30 else f"1e{logarithm / math.log(10):.0f}"
+        logarithms.append(logarithm)
+    return Growth(max(logarithms), sum(logarithms), at_least)
 
 
 def _digits(digits: float) -> str:

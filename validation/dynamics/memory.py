@@ -16,19 +16,19 @@ from .subject import Point, Subject
 EPS = 2.0**-53
 
 
-def state(f: Subject, points: list[Point], trail: list[tuple[Point, np.ndarray]]) -> Finding:
+def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str, Any]) -> Finding:
     """The same arguments, asked (1) again at once, (2) in another order, (3) at another z or t in between, (4) in arrays that are used
-    again for other numbers, (5) after a solve (trail: what a solve had asked, and got).
+    again for other numbers, (5) forwards and backwards along a solution (trail). before: what f remembered before anything was asked.
 
     Statement: S2 (f is a function of z, t and theta)
     """
-    before = snapshot(f.f)
     first = [f(*point) for point in points]
     again = [(f(*point), f(*point)) for point in points]
     order = np.random.default_rng(1).permutation(len(points))
     permuted = {int(i): f(*points[i]) for i in order}
     mixed = _mixed(f, points)
-    after = [(f(*point), value) for point, value in trail]
+    there = [f(*point) for point in trail]
+    back = [f(*point) for point in reversed(trail)][::-1]
     reused = _reused_arrays(f, points)
     culprits = changed(before, snapshot(f.f))
 
@@ -36,7 +36,7 @@ def state(f: Subject, points: list[Point], trail: list[tuple[Point, np.ndarray]]
         "asked twice in a row": [(b, a) for a, b in again] + [(a, c) for (a, _), c in zip(again, first, strict=True)],
         "asked in another order": [(permuted[i], value) for i, value in enumerate(first)],
         "asked after the same t at another z, or the same z at another t": mixed,
-        "asked again after a solve": after,
+        "asked along the solution, there and back": list(zip(back, there, strict=True)),
         "asked in the same array with other numbers in it": list(zip(reused, first, strict=True)),
     }
     worst = {way: _worst(f, pairs) for way, pairs in ways.items()}

@@ -76,7 +76,7 @@ def _is_installed(package: str) -> bool:
 
 def module_from_file(path: Path) -> Any:
     name = "refnode_validation_user_" + re.sub(r"\W", "_", path.stem)
-    spec = importlib.util.specmodule_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     module = importlib.util.module_from_spec(spec)

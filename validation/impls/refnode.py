@@ -24,6 +24,9 @@ class Adjoint:
     gradient = "adjoint"
     keywords: ClassVar[dict] = {}
 
+    pullback = staticmethod(rn.pullback)  # of a user's own f, by tracing
+    differentiable = staticmethod(rn.differentiable)  # for an f that brings its own
+
     def run(self, case):
         f = case.dynamics(np)
         if case.density:

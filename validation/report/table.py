@@ -59,7 +59,7 @@ def cell(judged: Judged) -> str:
     if worst is None:
         return ""
     if worst == "pass":
-        return f"[green]ok[/green] {_ratio(_worst_ratio(judged))}"
+        return f"[green]ok[/green] {ratio_text(_worst_ratio(judged))}"
     if worst in ("unsupported", "skipped"):
         return "[dim]--[/dim]" if worst == "unsupported" else "[dim]skip[/dim]"
     bad = [(result, outcome) for result, outcome in judged if result.verdict.state not in ("pass", "unsupported", "skipped")]
@@ -71,7 +71,7 @@ def cell(judged: Judged) -> str:
         word = "xf"
     else:
         word = {"fail": "FAIL", "harness-broken": "broken"}.get(worst, worst)
-    number = f" {_ratio(_worst_ratio(bad))}" if worst == "fail" else ""
+    number = f" {ratio_text(_worst_ratio(bad))}" if worst == "fail" else ""
     return f"[{style}]{word}[/{style}]{number}"
 
 
@@ -158,7 +158,7 @@ def _what(result: Result, outcome: str) -> str:
     text = f"[{style}]{verdict.state if outcome != 'XPASS' else 'XPASS'}[/{style}] {place}: "
     if worst and not (verdict.message and not math.isfinite(worst.got)):
         at = f"[{','.join(map(str, worst.index))}]" if worst.index else ""
-        text += escape(f"{worst.quantity}{at} got {worst.got:.12g}, expected {worst.expected:.12g}, ratio {_ratio(worst.ratio)}")
+        text += escape(f"{worst.quantity}{at} got {worst.got:.12g}, expected {worst.expected:.12g}, ratio {ratio_text(worst.ratio)}")
     else:
         text += escape(verdict.message)
     return text
@@ -205,7 +205,7 @@ def _key(result: Result) -> float:
     return math.inf if ratio is None else ratio
 
 
-def _ratio(ratio: float | None) -> str:
+def ratio_text(ratio: float | None) -> str:
     if ratio is None:
         return ""
     if ratio >= 1000 or not math.isfinite(ratio):

@@ -1,0 +1,137 @@
+"""The relations of the suite, asked about a user's own f: solves and gradients compared with each other, without an expected value."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..case import BudgetExceeded
+from ..relations.catalog import all_relations
+from ..relations.posed import Posed
+from ..relations.relation import Ask, Relation, verdict
+from ..verdicts import Verdict
+from .character import Growth
+from .form import Form
+from .subject import Subject, Trajectory
+
+ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations", "solve.reverse_cost")  # about implementations, or from other z0
+ONE_SECONDS, ALL_SECONDS = 3.0, 15.0
+LARGEST = 64  # numbers of the state: the condition is solved with its square
+MOST_STEPS = 150
+DIGITS_OF_ADJOINT, DIGITS_BACK = 2.5, 5.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the relations are asked: the times, and a sentence where they are not all of ts."""
+
+    ts: np.ndarray
+    why: str = ""
+
+
+def cannot(f: Subject, path: Trajectory) -> str:
+    """Why no relation can be asked about f, or nothing."""
+    if any(leaf.eps > 1e-12 for leaf in f.z.leaves):
+        return "the state is float32, and the tolerances of the relations are those of float64"
+    if f.z.size > LARGEST:
+        return f"the state has {f.z.size} numbers, and its condition is only estimated up to {LARGEST}; give a smaller batch as z0"
+    if f.z.size == 0 or not path.pieces:
+        return "there is no solution to look at"
+    return ""
+
+
+def grid(f: Subject, path: Trajectory, jumps: list[float]) -> Grid:
+    """ts, or eleven times; only up to the first jump of f in t, and only as far as RK45 goes in 150 steps."""
+    end, why = path.times[-1], ""
+    if len(path.pieces) > MOST_STEPS:
+        end, why = path.times[MOST_STEPS], f"up to t = {path.times[MOST_STEPS]:.4g}, the first {MOST_STEPS} steps"
+    first = next((t for t in jumps if abs(t - f.ts[0]) > 1e-3 * abs(f.span)), None)
+    if first is not None and abs(first - f.ts[0]) < abs(end - f.ts[0]):
+        end, why = first - 1e-9 * f.span, f"up to the first jump, at t = {first:.6g}"
+    if not why and 3 <= f.ts.size <= 33 and path.complete:
+        return Grid(f.ts)
+    return Grid(np.linspace(f.ts[0], end, 11), why)
+
+
+def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: bool) -> Iterator[tuple[Relation, Any, Verdict]]:
+    """Every relation that applies, for every implementation: those that need no gradient for the first of each package only."""
+    deadline = time.perf_counter() + ALL_SECONDS
+    asks = [(Ask(adapter), _posed(f, adapter, where)) for adapter in adapters]
+    for relation in all_relations().values():
+        if relation.id in ELSEWHERE:
+            continue
+        packages: set[str] = set()
+        for ask, (task, clock) in asks:
+            package = ask.adapter.name.split(".")[0]
+            if not any(need.startswith("grad") for need in relation.needs):
+                if package in packages:
+                    continue
+                packages.add(package)
+            yield relation, ask.adapter, _one(f, relation, ask, task, clock, deadline, growth, where, kinks)
+
+
+def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[float], deadline: float, growth: Growth, where: Grid, kinks: bool) -> Verdict:
+    reason = _out_of_place(f, relation, ask, growth, where, kinks)
+    if reason:
+        return Verdict("skipped", message=reason)
+    if time.perf_counter() > deadline:
+        return Verdict("not-run", message=f"the {ALL_SECONDS:.0f} seconds for relations were over")
+    clock[0] = time.perf_counter() + ONE_SECONDS
+    try:
+        if not relation.applies(task):
+            return Verdict("unsupported", message="does not apply to f")
+        return verdict(relation, ask, task)
+    except BudgetExceeded as error:
+        return Verdict("timeout", message=str(error))
+    except Exception as error:  # estimating the condition calls f, which may fail in any way
+        return Verdict("error", message=f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
+
+
+def _out_of_place(f: Subject, relation: Relation, ask: Ask, growth: Growth, where: Grid, kinks: bool) -> str:
+    """Why a relation would say nothing about f, or nothing."""
+    of_gradients = any(need.startswith("grad") for need in relation.needs)
+    if of_gradients and any(leaf.value.dtype.kind == "c" for leaf in f.z.leaves):
+        return "complex states are not differentiated"
+    longer = max(1.0, float(np.max(np.abs(np.diff(where.ts))) / np.max(np.abs(np.diff(f.ts)))))
+    if of_gradients and ask.adapter.mode == "adjoint" and growth.between * longer > DIGITS_OF_ADJOINT * math.log(10):
+        return "solving z backwards loses too many digits here: see f.stiffness"
+    share = abs((where.ts[-1] - where.ts[0]) / f.span)
+    if relation.id.startswith("solve.reverse") and growth.whole * share > DIGITS_BACK * math.log(10):
+        return "the way back amplifies errors too much: see f.stiffness"
+    if relation.id == "grad.dual" and kinks:
+        return "across kinks of f the variational equation is not smooth enough"
+    return ""
+
+
+def _posed(f: Subject, adapter: Any, where: Grid) -> tuple[Posed, list[float]]:
+    """f as a Posed, with z in a unit in which it is about 1, and the time after which f refuses to be called."""
+    size = float(np.max(np.abs(f.z.vector), initial=0.0))
+    unit = 2.0 ** round(math.log2(size)) if size > 0 else 1.0
+    clock = [math.inf]
+    real = all(leaf.value.dtype == np.float64 for leaf in f.z.leaves)
+    call = f.f
+    if getattr(call, "pullback", None) is not None and hasattr(adapter, "differentiable"):
+        call = adapter.differentiable(call, call.pullback)
+
+    def rhs(xp: Any, z: Any, t: Any, theta: Any) -> Any:
+        if time.perf_counter() > clock[0]:
+            raise BudgetExceeded(f"took longer than {ONE_SECONDS:.0f} seconds")
+        out = call(f.z.tree(z * unit), t, f.theta.tree(theta))
+        return (_flat(f.z, out) if real else f.z.value(out)) / unit
+
+    theta = f.theta.vector if f.theta.size else np.zeros(1)
+    weights = np.random.default_rng(5).uniform(-1, 1, (where.ts.size, f.z.size))
+    return Posed(f.name, rhs, theta, f.z.vector / unit, where.ts, weights), clock
+
+
+def _flat(form: Form, out: Any) -> Any:
+    """The vector of f's value, by operations that can be differentiated."""
+    parts = [np.stack(x) if isinstance(x, (list, tuple)) else x for x in form.leaves_of(out)]
+    return np.concatenate([np.reshape(x, (-1,)) for x in parts])
+
+

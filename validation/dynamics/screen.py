@@ -1,0 +1,116 @@
+"""What the terminal shows: the function, a line per check, a sentence per defect, then the relations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from ..report.table import ratio_text
+from ..verdicts import Verdict
+from .examine import Examination
+from .subject import Subject
+
+STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "FAIL": "bold red", "not judged": "dim"}
+WORDS = {"ok": "ok", "note": "note", "warn": "warn", "FAIL": "FAIL", "not judged": "--"}
+Row = tuple[Any, Any, Verdict]
+
+
+def print_head(console: Console, f: Subject) -> None:
+    """The function and its arguments."""
+    console.print(f"[bold]{escape(f.name)}[/bold]  z {escape(str(f.z))}; ts {f.ts[0]:g} .. {f.ts[-1]:g}, {f.ts.size} times", highlight=False)
+    console.print(f"  theta {escape(str(f.theta))}", highlight=False)
+
+
+def print_findings(console: Console, found: Examination) -> None:
+    """A line per check, then what is wrong."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for finding in found.findings:
+        if finding.verdict == "not judged":
+            continue
+        style = STYLES[finding.verdict]
+        table.add_row(finding.id, f"[{style}]{WORDS[finding.verdict]}[/{style}]", escape(finding.text))
+    console.print(Padding(table, (0, 0, 0, 2)))
+    left = [finding.id for finding in found.findings if finding.verdict == "not judged"]
+    if left:
+        console.print(f"  [dim]not judged before that is put right: {', '.join(left)}[/dim]", highlight=False)
+    for finding in found.findings:
+        if finding.diagnosis:
+            style = STYLES[finding.verdict]
+            console.print(Padding(f"[{style}]{finding.id}[/{style}] {escape(finding.diagnosis)}", (0, 0, 0, 0)), highlight=False)
+
+
+def print_verdict(console: Console, f: Subject, found: Examination) -> None:
+    """The sum in one line."""
+    made = sum(finding.verdict != "not judged" for finding in found.findings)
+    about = f"{made} checks, {f.calls} calls of f, {f.seconds:.1f} s in f"
+    if found.failed:
+        n = len(found.failed)
+        console.print(f"[bold red]f has {n} defect{'s' * (n > 1)}[/bold red]: {', '.join(finding.id for finding in found.failed)}. [dim]{about}[/dim]", highlight=False)
+    else:
+        warned = [finding.id for finding in found.findings if finding.verdict == "warn"]
+        more = f"; worth a thought: {', '.join(warned)}" if warned else ""
+        console.print(f"[bold green]f keeps its contract[/bold green]{more}. [dim]{about}[/dim]", highlight=False)
+
+
+def print_relations(console: Console, rows: list[Row], found: Examination, why: str) -> None:
+    """Relations by implementation, and what failed."""
+    names = list(dict.fromkeys(adapter.name for _, adapter, _ in rows))
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table.add_column("")
+    for name in names:
+        table.add_column(escape(name), no_wrap=True)
+    table.add_column("")
+    for relation in dict.fromkeys(relation for relation, _, _ in rows):
+        mine = {adapter.name: verdict for other, adapter, verdict in rows if other is relation}
+        table.add_row(relation.id, *[_cell(mine.get(name), relation.level) for name in names], f"[dim]{escape(relation.title)}[/dim]", style="")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+    console.print()
+    console.print(f"Solves and gradients of f, compared with each other{escape(why and ' ' + why)} [dim](error in units of the allowed one)[/dim]", highlight=False)
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+def print_failures(console: Console, rows: Iterable[Row], found: Examination) -> None:
+    """The relations that failed, below their cause, if a check of f found one."""
+    bad = [(relation, adapter, verdict) for relation, adapter, verdict in rows if is_bad(verdict)]
+    if not bad:
+        return
+    causes = [f for f in found.findings if f.verdict == "FAIL"] or [f for f in found.findings if f.verdict == "warn"]
+    if causes:
+        failed = ", ".join(dict.fromkeys(relation.id for relation, _, _ in bad))
+        console.print(f"{failed} failed, which {', '.join(f.id for f in causes)} explains: put f right first.", highlight=False)
+        return
+    for relation, adapter, verdict in bad:
+        console.print(Padding(f"[red]{relation.id}[/red] {escape(adapter.name)}: {escape(_what(verdict))}", (0, 0, 0, 0)), highlight=False)
+    console.print("No check of f explains this: it may be the solver or the gradient. Please report it, with f.", highlight=False)
+
+
+def is_bad(verdict: Verdict) -> bool:
+    """Neither passed, nor left out for a reason."""
+    return verdict.state not in ("pass", "unsupported", "skipped", "not-run", "timeout")
+
+
+def _what(verdict: Verdict) -> str:
+    worst = verdict.worst
+    return f"{worst.quantity} got {worst.got:.8g}, expected {worst.expected:.8g}, ratio {ratio_text(worst.ratio)}" if worst else f"{verdict.state}: {verdict.message}"
+
+
+def _cell(verdict: Verdict | None, level: str) -> str:
+    if verdict is None:
+        return ""
+    if verdict.state == "pass":
+        return f"[green]ok[/green] {ratio_text(verdict.ratio)}"
+    if verdict.state in ("unsupported", "skipped"):
+        return "[dim]--[/dim]"
+    style = "red" if level == "required" and is_bad(verdict) else "yellow"
+    word = {"fail": "FAIL", "not-run": "no time", "timeout": "no time"}.get(verdict.state, verdict.state)
+    return f"[{style}]{word}[/{style}]" + (f" {ratio_text(verdict.ratio)}" if verdict.state == "fail" else "")
