@@ -13,18 +13,21 @@ from .subject import Malformed, Point, Raised, Subject, Trajectory
 SIGNATURE = "f(z, t, theta)"
 
 
+def signature(f: Subject) -> Finding | None:
+    """A finding if f does not take (z, t, theta), in this order."""
+    wrong = _order(f)
+    return Finding("f.shape", "FAIL", wrong, f"{wrong[0].upper() + wrong[1:]}: f is called as {SIGNATURE}.") if wrong else None
+
+
 def shape(f: Subject) -> Finding:
-    """f takes (z, t, theta) and returns z's structure with exactly z's shapes, in z's precision.
+    """f returns z's structure with exactly z's shapes, in z's precision.
 
     Statement: S2, S85
     """
-    wrong = _order(f)
-    if wrong:
-        return Finding("f.shape", "FAIL", wrong, f"{wrong}; exchange them: f is called as {SIGNATURE}.")
     try:
         f(f.z.vector, f.ts[0])
     except Malformed as error:
-        return Finding("f.shape", "FAIL", str(error), f"{error}. f must return exactly the shape of z; nothing is broadcast.")
+        return Finding("f.shape", "FAIL", str(error), f"{error}{'' if str(error).endswith('?') else '.'} f must return exactly the shape of z; nothing is broadcast.")
     out = f.returned(f.z.tree(f.z.vector), f.ts[0], f.theta.tree(f.theta.vector))
     given, wanted = _dtypes(out), {str(leaf.value.dtype) for leaf in f.z.leaves}
     text = f"returns {f.z}" if len(f.z.leaves) == 1 else f"returns the structure of z: {f.z}"
@@ -36,16 +39,16 @@ def shape(f: Subject) -> Finding:
 def _order(f: Subject) -> str:
     """What is wrong with the parameters, or nothing."""
     try:
-        signature = inspect.signature(f.f)
+        its = inspect.signature(f.f)
     except (TypeError, ValueError):
         return ""
     try:
-        signature.bind(None, None, None)
+        its.bind(None, None, None)
     except TypeError:
-        return f"f must take three arguments, {SIGNATURE}, but its signature is {signature}"
-    names = list(signature.parameters)[:2]
+        return f"f must take three arguments, {SIGNATURE}, but its signature is {its}"
+    names = list(its.parameters)[:2]
     if names[0] == "t" or names[1:] in (["z"], ["y"], ["x"], ["h"]):
-        return f"the first parameters of f are ({', '.join(names)}), the order of other libraries"
+        return f"the first parameters of f are ({', '.join(names)}), the order of other libraries; exchange them"
     return ""
 
 
@@ -64,16 +67,19 @@ def pure(f: Subject) -> Finding:
                 return Finding("f.pure", "FAIL", text, f"f writes into its argument {leaf.path}: the solver's own state changes under it. "
                                f"Work on a copy, or write x = x + y in place of x += y.")
     try:
-        f(f.z.vector, f.ts[0])
+        first = f.returned(f.z.tree(f.z.vector), f.ts[0], f.theta.tree(f.theta.vector))
     except Raised as error:
         if "read-only" not in str(error):
             raise
         return Finding("f.pure", "FAIL", f"cannot be called with read-only arrays: {error}",
                        f"f writes into its arguments ({error}). Work on a copy, or write x = x + y in place of x += y.")
-    first = f.returned(f.z.tree(f.z.vector), f.ts[0], f.theta.tree(f.theta.vector))
-    kept = f.z.value(first)
-    f(1.001 * f.z.vector + 1e-3, f.ts[0])
-    if not np.array_equal(kept, f.z.value(first), equal_nan=True):
+    try:
+        kept = f.z.value(first)
+        f(1.001 * f.z.vector + 1e-3, f.ts[0])
+        overwritten = not np.array_equal(kept, f.z.value(first), equal_nan=True)
+    except (Raised, Malformed, ValueError):  # other checks say so
+        overwritten = False
+    if overwritten:
         return Finding("f.pure", "note", "returns the same array at every call: refnode copies it, but other solvers (SciPy's) may not")
     return Finding("f.pure", "ok", "leaves z and theta as they were, also where they could be written to")
 

@@ -25,6 +25,7 @@ class Examination:
 
     findings: list[Finding]
     path: Trajectory | None = None
+    noise: float = 0.0
     jumps: list[float] = field(default_factory=list)
     growth: Growth = field(default_factory=lambda: Growth(0.0, 0.0))
     autonomous: bool = False
@@ -45,26 +46,32 @@ def examine(f: Subject, seed: int = 0, tracer: Any = None) -> Examination:
     """
     rng = np.random.default_rng(seed)
     found = Examination([])
-    if not _made(found, "f.shape", lambda: contract.shape(f)) or not _made(found, "f.pure", lambda: contract.pure(f)):
+    before = memory.snapshot(f.f)
+    if not _made(found, "f.shape", lambda: contract.signature(f)):
+        return _with_the_rest(found)
+    if not _made(found, "f.pure", lambda: contract.pure(f), "f.shape") or not _made(found, "f.shape", lambda: contract.shape(f)):
         return _with_the_rest(found)
     start = f(f.z.vector, f.ts[0])
     if not np.all(np.isfinite(start)):
         found.findings.append(contract.finite(f, Trajectory([float(f.ts[0])], [f.z.vector]), []))
         return _with_the_rest(found)
     try:
-        before = memory.snapshot(f.f)
+        if _is_restless(f):
+            still = [(f.z.vector, float(t)) for t in np.linspace(f.ts[0], f.ts[-1], 6)]
+            _made(found, "f.state", lambda: memory.state(f, still, still, before))
+            return _with_the_rest(found)
         path = found.path = solution(f)
         places = points(f, path, rng)
         trail = [(path.states[i], path.times[i]) for i in range(0, len(path.times), max(1, len(path.times) // 8))]
     except (Raised, Malformed) as error:
         id = "f.shape" if isinstance(error, Malformed) else "f.finite"
         found.findings = [finding for finding in found.findings if finding.id != id]
-        found.findings.append(Finding(id, "FAIL", str(error), f"f fails on the way: {error}"))
+        found.findings.append(Finding(id, "FAIL", str(error), f"A solve cannot go on: {error}"))
         return _with_the_rest(found)
     steady = _made(found, "f.state", lambda: memory.state(f, places, trail, before))
     if steady and _made(found, "f.finite", lambda: contract.finite(f, path, places)) and path.pieces:
-        _made(found, "f.precision", lambda: precision(f, path, places, rng))
-        _made(found, "f.smooth", lambda: _keep(found, "jumps", smooth(f, path)))
+        _made(found, "f.precision", lambda: _keep(found, "noise", precision(f, path, places, rng)))
+        _made(found, "f.smooth", lambda: _keep(found, "jumps", smooth(f, path, found.noise)))
         _made(found, "f.pullback", lambda: pullback(f, path, places, rng, tracer))
         _made(found, "f.time", lambda: _keep(found, "autonomous", character.time(f, places)))
         _made(found, "f.parameters", lambda: character.parameters(f, places, rng))
@@ -73,12 +80,19 @@ def examine(f: Subject, seed: int = 0, tracer: Any = None) -> Examination:
     return _with_the_rest(found)
 
 
-def _made(found: Examination, id: str, check: Callable[[], Finding | None]) -> bool:
-    """Make one check; False if it failed. f may raise in any of them."""
+def _is_restless(f: Subject) -> bool:
+    """Does f answer differently at once? Then it is not even solved."""
+    values = [f(f.z.vector, f.ts[0]) for _ in range(6)]
+    size = 1e-12 * float(np.max(np.abs(values), initial=0.0))
+    return any(np.max(np.abs(value - values[0]), initial=0.0) > size for value in values)
+
+
+def _made(found: Examination, id: str, check: Callable[[], Finding | None], blamed: str = "") -> bool:
+    """Make one check; False if it failed. f may raise in any of them, for which this check, or the one to be blamed, fails."""
     try:
         finding = check()
     except (Raised, Malformed) as error:
-        finding = Finding(id, "FAIL", str(error), f"f fails where a solver may ask it: {error}")
+        finding = Finding(blamed or id, "FAIL", str(error), f"f fails where a solver may ask it: {error}")
     if finding is not None:
         found.findings.append(finding)
     return finding is None or finding.verdict != "FAIL"

@@ -25,10 +25,10 @@ FEWEST_DIGITS = 10.0  # below, float32 or a cancellation as bad
 ALLOWED = 1e3  # times the rounding of one operation: long sums, and functions such as exp, need it
 
 
-def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator) -> Finding:
+def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator) -> tuple[Finding, float]:
     """f carries the digits of its arguments: float64 in, float64 throughout.
 
-    A tolerance can only be met down to the noise of f. Statement: S20
+    A tolerance can only be met down to the noise of f, which is returned too, relative to |f|. Statement: S20
     """
     eps = max((leaf.eps / 2 for leaf in f.z.leaves), default=2.0**-53)
     single = _rounded_value(f, points) if eps < 1e-12 else ""
@@ -38,20 +38,28 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
     text = f"{min(digits, -math.log10(eps)):.1f} digits of {-math.log10(eps):.1f}, by the noise of f along lines through {len(points)} points"
     ratio = noise / (ALLOWED * eps)
     if rounded or single:
-        about = f"; its noise is {noise:.0e} of |f| in {component}" if noise > 1e-12 else ""
         where = f"{_joined(rounded)} {'is' if len(rounded) == 1 else 'are'} rounded to float32 inside f" if rounded else single
         also = f", and {single}" if rounded and single else ""
-        return Finding("f.precision", "FAIL", f"{where}{also}{about}",
-                       f"f computes in float32: {where}{also}. Tolerances below about 1e-6 cannot be met; remove the cast.", max(ratio, 2.0))
-    if digits < FEWEST_DIGITS and ratio > 1:
-        return Finding("f.precision", "FAIL", f"f carries only {digits:.1f} digits, worst in {component}, of {-math.log10(eps):.1f}",
-                       f"f carries about {digits:.0f} digits (worst in {component}), as if part of it were computed in float32: look for a cast, "
-                       f"a float32 table, an inner iteration, or a difference of large terms. Tolerances below {noise:.0e} cannot be met.", ratio)
-    if ratio > 1:
-        return Finding("f.precision", "warn", f"f carries {digits:.1f} digits, worst in {component}, of {-math.log10(eps):.1f}",
-                       f"f carries about {digits:.0f} digits (worst in {component}): an inner iteration or a cancellation? "
-                       f"Tolerances below {noise:.0e} cannot be met.", ratio)
-    return Finding("f.precision", "ok", text, ratio=ratio)
+        about = f"; noise {noise:.0e} of |f| in {component}" if noise > 1e-12 else ""
+        return Finding("f.precision", "FAIL", f"{where}{also}{about}", f"f computes in float32: {_remedy(f, rounded, single)}", max(ratio, 2.0)), noise
+    if ratio <= 1:
+        return Finding("f.precision", "ok", text, ratio=ratio), noise
+    text = f"f carries {digits:.1f} digits, worst in {component}, of {-math.log10(eps):.1f}"
+    if digits < FEWEST_DIGITS:
+        return Finding("f.precision", "FAIL", text, f"f carries about {digits:.0f} digits (worst in {component}), as if part of it were computed in "
+                       f"float32: look for a cast, a float32 table, an inner iteration, or a difference of large terms. "
+                       f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
+    return Finding("f.precision", "warn", text, f"f carries about {digits:.0f} digits (worst in {component}): an inner iteration or a cancellation? "
+                   f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
+
+
+def _remedy(f: Subject, rounded: list[str], single: str) -> str:
+    if not rounded:
+        return f"{single}, which leaves 7 digits: by a cast, or by a difference of terms 1e7 times as large. Tolerances below 1e-6 cannot be met."
+    if not single and all(path.startswith("theta") for path in rounded):
+        return (f"{_joined(rounded)} {'loses' if len(rounded) == 1 else 'lose'} all digits after the 7th. z(t) is off by about 1e-7, and small updates of theta are "
+                "lost; cast once, outside f, or not at all.")
+    return f"of {_joined(rounded)} it sees 7 digits only. Tolerances below 1e-6 cannot be met; remove the cast, keep float64 throughout."
 
 
 def _noise(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, eps: float) -> tuple[float, str]:
@@ -157,7 +165,10 @@ def _along_theta(f: Subject, point: Point, leaf: Leaf) -> Line:
 def _blind(line: Line, rng: np.random.Generator) -> bool:
     """Does g see x only in float32? That is: g(x) = g(float32(x)) to the bit, although a change 3000 times as large shows."""
     start, g = line
-    x = start * (1 + 1e-4 * rng.uniform(-1, 1, start.size))
+    return all(_is_blind_at(start * (1 + 1e-4 * rng.uniform(-1, 1, start.size)), g, rng) for _ in range(3))
+
+
+def _is_blind_at(x: np.ndarray, g: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator) -> bool:
     single = x.astype(np.float32).astype(np.float64)
     if not np.any(x) or np.array_equal(x, single):
         return False

@@ -64,19 +64,20 @@ def print_relations(console: Console, rows: list[Row], found: Examination, why: 
     """Relations by implementation, and what failed."""
     names = list(dict.fromkeys(adapter.name for _, adapter, _ in rows))
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=18)
     for name in names:
-        table.add_column(escape(name), no_wrap=True)
-    table.add_column("")
+        table.add_column(escape(name.replace(".", "\n.", 1)), no_wrap=True, min_width=12)
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(10, console.width - 24 - 14 * len(names)))
     for relation in dict.fromkeys(relation for relation, _, _ in rows):
         mine = {adapter.name: verdict for other, adapter, verdict in rows if other is relation}
-        table.add_row(relation.id, *[_cell(mine.get(name), relation.level) for name in names], f"[dim]{escape(relation.title)}[/dim]", style="")
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+        if not all(verdict.state == "unsupported" for verdict in mine.values()):
+            table.add_row(relation.id, *[_cell(mine.get(name), relation.level) for name in names], f"[dim]{escape(relation.title)}[/dim]")
     console.print()
     console.print(f"Solves and gradients of f, compared with each other{escape(why and ' ' + why)} [dim](error in units of the allowed one)[/dim]", highlight=False)
     console.print(Padding(table, (0, 0, 0, 2)))
+    left = {verdict.message: relation.id for relation, _, verdict in rows if verdict.state in ("skipped", "not-run", "timeout")}
+    for message, id in left.items():
+        console.print(f"  [dim]{id}: {escape(message)}[/dim]", highlight=False)
 
 
 def print_failures(console: Console, rows: Iterable[Row], found: Examination) -> None:

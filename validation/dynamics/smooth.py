@@ -28,21 +28,23 @@ class Place:
     size: float
 
 
-def smooth(f: Subject, path: Trajectory) -> tuple[Finding, list[float]]:
+def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, list[float]]:
     """f is smooth where it is looked at; and the times at which it jumps as a function of t.
 
     An explicit step across a jump or a kink has no order: the step-size control gets through, by many small steps.
+    noise: of f, relative: jumps and kinks that do not stand out of it are not looked for.
     Statement: S20
     """
     n = int(np.clip(1.0 / max(f.cost, 1e-6) / 4, 41, GRID))
     start, end = path.times[0], path.times[-1]
     middle = path(0.5 * (start + end))
-    in_t = [_scan(lambda t, z=z: f(z, t), start, end, n) for z in (f.z.vector, middle)]
+    in_t = [_scan(lambda t, z=z: f(z, t), start, end, n, noise) for z in (f.z.vector, middle)]
     jumps, kinks = _merged([found[0] for found in in_t]), _merged([found[1] for found in in_t])
-    along_jumps, along_kinks = _scan(lambda t: f(path(t), t), start, end, n)
+    along_jumps, along_kinks = _scan(lambda t: f(path(t), t), start, end, n, noise)
     known = [place.s for place in jumps + kinks]
+    along_kinks = [place for place in along_kinks if _is_confirmed(f, path, place, noise, abs(end - start))]
     z_jumps, z_kinks = ([p for p in places if not _near(p.s, known, f.span)] for places in (along_jumps, along_kinks))
-    knots = [t for t in _knots(f) if min(start, end) < t < max(start, end)]
+    knots = _knots(f)
     times = sorted({round(place.s, 12) for place in jumps}, reverse=f.span < 0)
 
     if jumps and all(_near(place.s, knots, f.span) for place in jumps):
@@ -69,7 +71,7 @@ def smooth(f: Subject, path: Trajectory) -> tuple[Finding, list[float]]:
     return Finding("f.smooth", "ok", f"no jump or kink among {n} places in t, and {n} along the solution"), times
 
 
-def _scan(curve: Curve, start: float, end: float, n: int) -> tuple[list[Place], list[Place]]:
+def _scan(curve: Curve, start: float, end: float, n: int, noise: float) -> tuple[list[Place], list[Place]]:
     """(jumps, kinks) of a curve."""
     s = np.linspace(start, end, n)
     values = np.stack([curve(x) for x in s])
@@ -78,22 +80,23 @@ def _scan(curve: Curve, start: float, end: float, n: int) -> tuple[list[Place], 
         return [], []
     width = (end - start) / (n - 1)
     change = np.max(np.abs(np.diff(values, axis=0)) / scale, axis=1)
+    smallest = max(JUMP, 1e3 * noise)
     jumps = []
     for i in np.argsort(-change)[:MOST]:
-        if change[i] > JUMP:
-            place = _jump(curve, s[i], s[i + 1], values[i], values[i + 1], scale)
+        if change[i] > smallest:
+            place = _jump(curve, s[i], s[i + 1], values[i], values[i + 1], scale, smallest)
             jumps += [place] if place else []
     bent = np.max(np.abs(np.diff(values, 2, axis=0)) / scale, axis=1)
     steepest = float(np.max(change, initial=0.0)) / abs(width)
     kinks = []
     for i in np.argsort(-bent)[:MOST]:
-        if bent[i] > 1e-9 and not _near(s[i + 1], [p.s for p in jumps], 200 * width):
-            place = _kink(curve, s[i], s[i + 2], scale, steepest)
+        if bent[i] > max(1e-9, 1e3 * noise) and not _near(s[i + 1], [p.s for p in jumps], 200 * width):
+            place = _kink(curve, s[i], s[i + 2], scale, steepest, noise)
             kinks += [place] if place else []
     return _distinct(jumps, width), _distinct(kinks, width)
 
 
-def _jump(curve: Curve, a: float, b: float, at_a: np.ndarray, at_b: np.ndarray, scale: np.ndarray) -> Place | None:
+def _jump(curve: Curve, a: float, b: float, at_a: np.ndarray, at_b: np.ndarray, scale: np.ndarray, smallest: float) -> Place | None:
     """Halve towards the larger change: across a jump it stays, else it shrinks with the interval."""
     for _ in range(HALVINGS):
         m = 0.5 * (a + b)
@@ -101,7 +104,7 @@ def _jump(curve: Curve, a: float, b: float, at_a: np.ndarray, at_b: np.ndarray, 
             break
         at_m = curve(m)
         left, right = (np.max(np.abs(d) / scale) for d in (at_m - at_a, at_b - at_m))
-        if max(left, right) < JUMP:
+        if max(left, right) < smallest:
             return None
         a, b, at_a, at_b = (a, m, at_a, at_m) if left >= right else (m, b, at_m, at_b)
     change = np.abs(at_b - at_a)
@@ -109,7 +112,7 @@ def _jump(curve: Curve, a: float, b: float, at_a: np.ndarray, at_b: np.ndarray, 
     return Place(b, i, float(change[i]))
 
 
-def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float) -> Place | None:
+def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float, noise: float) -> Place | None:
     """Halve towards the largest second difference: across a kink it is proportional to the width, else to its square."""
     for _ in range(12):
         x = np.linspace(a, b, 5)
@@ -117,11 +120,21 @@ def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float) 
         second = [np.max(np.abs(v[k] - 2 * v[k + 1] + v[k + 2]) / scale) for k in range(3)]
         k = int(np.argmax(second))
         a, b = x[k], x[k + 2]
-        if second[k] < 1e-13:
+        if second[k] < max(1e-13, 1e3 * noise):
             return None
     slopes = np.abs(v[k] - 2 * v[k + 1] + v[k + 2]) / abs(x[1] - x[0])
     i = int(np.argmax(slopes / scale))
     return Place(float(x[k + 1]), i, float(slopes[i])) if slopes[i] / scale[i] > KINK * steepest else None
+
+
+def _is_confirmed(f: Subject, path: Trajectory, place: Place, noise: float, span: float) -> bool:
+    """Is a kink found along the solution one of f, and not of the solution's interpolant? On the straight line through z there, it is there too."""
+    t, w = place.s, 1e-5 * span
+    z, velocity = path(t), f(path(t), t)
+    curve = lambda s: f(z + s * velocity, t)  # noqa: E731 (a line in z)
+    values = np.stack([curve(s) for s in (-w, 0.0, w)])
+    scale = np.max(np.abs(values), axis=0) + 1e-3 * np.max(np.abs(values), initial=0.0) + 1e-300
+    return _kink(curve, -w, w, scale, float(np.max(np.abs(np.diff(values, axis=0)) / scale)) / w, noise) is not None
 
 
 def _is_held(f: Subject, path: Trajectory, jumps: list[Place]) -> bool:

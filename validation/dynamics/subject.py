@@ -14,7 +14,7 @@ from scipy.integrate import LSODA, RK45
 
 from .form import Form
 
-BUDGET_CALLS, BUDGET_SECONDS = 20_000, 3.0
+BUDGET_CALLS, BUDGET_SECONDS = 20_000, 2.0
 RTOL = 1e-6
 OTHERS = ("refnode", "refnode_validation", "numpy", "scipy")  # whose lines are not the user's
 Point = tuple[np.ndarray, float]
@@ -55,7 +55,7 @@ class Subject:
             with np.errstate(all="ignore"):
                 return self.f(z, float(t), theta)
         except Exception as error:  # f is the user's: it may fail in any way
-            raise Raised(f"{type(error).__name__}: {_first_line(error)}{line_of(error)}") from error
+            raise Raised(f"f raised {type(error).__name__} at t = {float(t):.6g}: {_first_line(error)}{line_of(error)}") from error
         finally:
             self.seconds += time.perf_counter() - start
 
