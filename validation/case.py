@@ -182,7 +182,7 @@ def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[d
             raise ValueError(f"{key} has dtype {array.dtype}, expected float32")
         arrays[key] = array.astype(np.float64)
     for name, before in given.items():
-        if not np.array_equal(getattr(case, name), before):
+        if not np.array_equal(getattr(case, name), before, equal_nan=True):
             raise ValueError(f"the implementation changed its input {name}")
     return arrays, stats
 

@@ -7,20 +7,23 @@ import fnmatch
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .checks.catalog import all_checks
+from .checks.catalog import all_checks, everything
 from .impls.loading import DEFAULT, KNOWN, Loaded, load
 from .outcomes import UNEXPECTED, outcome, reason, unused
 from .problems.catalog import problems
+from .relations import catalog as relations
 from .report import jsonl
 from .runner import RTOLS, Plan, Result, run, whole
 from .verdicts import Verdict
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
 COMMAND = "refnode validate"
+DRAWS = 4  # one of each family
 
 
 def main(argv: list[str]) -> int:
@@ -70,7 +73,9 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     interrupted = False
     rtols = " ".join(f"{rtol:.0e}" for rtol in plan.rtols)
     console.print(
-        f"Conformance suite {__version__}: {len(plan.checks)} checks, {len(plan.problem_ids)} problems, rtol {rtols}", highlight=False
+        f"Conformance suite {__version__}: {len(plan.checks)} checks, {len(plan.problem_ids)} problems, rtol {rtols}; "
+        f"{len({relation.id for relation, _ in plan.relations})} relations, {_draws(plan)} drawn problems, rtol {plan.relation_rtol:.0e}",
+        highlight=False,
     )
     try:
         for group, result in _progress(console, plan, loaded):
@@ -193,25 +198,43 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--ts", metavar="NAME", help="with --dynamics: a name, numbers, or start:end:count (default: ts, or 0:1:5)")
     add("--theta", metavar="NAME", help="with --dynamics: a name, or numbers (default: theta, or ())")
     add("--json", metavar="FILE", help="write the report as JSON lines")
-    add("--seed", type=int, default=0, help="seed of the random output times (default 0)")
+    add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
+    add("--draws", type=int, default=DRAWS, metavar="N", help=f"relations on N drawn problems, draw-SEED and on (default {DRAWS})")
     add("--list", action="store_true", help="list checks, problems and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     return parser.parse_args(argv)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    patterns, wanted = _split(options.only) or ["*"], _split(options.problem) or list(problems())
+    patterns, named = _split(options.only) or ["*"], _split(options.problem)
     for pattern in patterns:
-        if not fnmatch.filter(all_checks(), pattern):
-            raise ValueError(f"no check matches {pattern!r}: the checks are {', '.join(all_checks())}")
-    for name in wanted:
-        if name not in problems():
-            raise ValueError(f"unknown problem {name!r}: the problems are {', '.join(problems())}")
-    checks = tuple(check for check in all_checks().values() if any(fnmatch.fnmatchcase(check.id, pattern) for pattern in patterns))
-    plan = Plan(checks, tuple(name for name in problems() if name in wanted), _rtols(options.rtol), options.seed)
+        if not fnmatch.filter(everything(), pattern):
+            raise ValueError(f"no check matches {pattern!r}: the checks are {', '.join(everything())}")
+    for name in named:
+        if not relations.is_known(name):
+            raise ValueError(f"unknown problem {name!r}: the problems are {', '.join([*problems(), *relations.OWN])}, and draw-N")
+    if options.draws < 0 or options.seed < 0:
+        raise ValueError(f"--draws and --seed are numbers from 0 on, not {options.draws} and {options.seed}")
+
+    def chosen(checks):
+        return tuple(check for check in checks if any(fnmatch.fnmatchcase(check.id, pattern) for pattern in patterns))
+
+    related, rtols = chosen(relations.all_relations().values()), _rtols(options.rtol)
+    if named:
+        pairs = relations.on(related, [relations.task_named(name) for name in dict.fromkeys(named)])
+    else:
+        pairs = relations.by_themselves(related, range(options.seed, options.seed + options.draws))
+    problem_ids = tuple(name for name in problems() if not named or name in named)
+    plan = Plan(chosen(all_checks().values()), problem_ids, rtols, options.seed, tuple(pairs))
+    if options.rtol:
+        plan = replace(plan, relation_rtol=plan.middle)
     if not plan.all_items():
         raise ValueError("nothing to run: no check of --only applies to the problems and tolerances given")
     return plan
+
+
+def _draws(plan: Plan) -> int:
+    return len({task.id for _, task in plan.relations if relations.seed_of(task.id) is not None})
 
 
 def _rtols(words: list[str]) -> tuple[float, ...]:
@@ -252,12 +275,13 @@ def _check_report(file: str | None) -> None:
 
 def _print_list() -> int:
     print("checks")
-    for check in all_checks().values():
+    for check in everything().values():
         print(f"  {check.id:<20}{check.level:<13}{' '.join(check.statements)}")
         print(f"  {'':<20}{check.title}")
     print("problems")
     for problem in problems().values():
         print(f"  {problem.id:<6}{problem.title}")
+    print(f"  of relations: {', '.join(relations.OWN)}, draw-N")
     print("implementations")
     print(f"  {', '.join(KNOWN)} (without --impl: {', '.join(DEFAULT)})")
     return EXIT_EXPECTED

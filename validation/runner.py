@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .case import CAPABILITIES, Reply, ask
+from . import case
+from .case import CAPABILITIES, Reply
 from .checks.parts import PARTS, restart_task, task_for
 from .checks.registry import FLOWS, GRADIENTS, Answer, Check
 from .probe import probe
 from .problems.catalog import problems
 from .problems.exact import Task
+from .relations.posed import Posed
+from .relations.relation import RTOL as RELATION_RTOL
+from .relations.relation import Ask, Relation
 from .verdicts import Verdict, judge
 
 DIRECTIONS = ("forward", "reversed")
@@ -23,12 +27,17 @@ KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta", *FLOWS)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run: checks, problem ids, tolerances (loosest first), and the seed of the dummy times."""
+    """What is to be run: checks, problem ids, tolerances (loosest first), and the seed of the dummy times; and relations on tasks.
+
+    relations are pairs (relation, task), all run at relation_rtol.
+    """
 
     checks: tuple[Check, ...]
     problem_ids: tuple[str, ...]
     rtols: tuple[float, ...] = RTOLS
     seed: int = 0
+    relations: tuple[tuple[Relation, Posed], ...] = ()
+    relation_rtol: float = RELATION_RTOL
 
     @property
     def middle(self) -> float:
@@ -49,10 +58,11 @@ class Plan:
                 items.append((check, self.middle))
         return items
 
-    def all_items(self) -> list[tuple[str, str, Check, float | None]]:
+    def all_items(self) -> list[tuple[str, str, Check | Relation, float | None]]:
         """(problem, direction, check, rtol) for everything in the plan."""
         pairs = [(problem_id, direction) for problem_id in self.problem_ids for direction in DIRECTIONS]
-        return [(*pair, check, rtol) for pair in pairs for check, rtol in self.items(*pair)]
+        items: list[Any] = [(*pair, check, rtol) for pair in pairs for check, rtol in self.items(*pair)]
+        return items + [(task.id, _direction(task), relation, self.relation_rtol) for relation, task in self.relations]
 
 
 @dataclass(frozen=True)
@@ -77,19 +87,26 @@ class Result:
 def run(adapter: Any, plan: Plan) -> Iterator[Result]:
     """Probe the adapter, then run the plan; one Result for each of its items, as they come."""
     fault = probe(adapter)
+    if fault:
+        yield from whole(plan, adapter.name, Verdict("harness-broken", message=fault))
+        return
     for problem_id in plan.problem_ids:
         for direction in DIRECTIONS:
-            if fault:
-                yield from whole(plan, adapter.name, Verdict("harness-broken", message=fault), [(problem_id, direction)])
-            else:
-                yield from _Solves(adapter, plan, problem_id, direction).results()
+            yield from _Solves(adapter, plan, problem_id, direction).results()
+    for relation, task in plan.relations:
+        ask, rtol = Ask(adapter), plan.relation_rtol
+        verdict = relation.verdict(ask, task, rtol)
+        yield Result(adapter.name, relation.id, task.id, _direction(task), rtol, verdict, ask.calls, tuple(sorted(ask.warnings)))
 
 
-def whole(plan: Plan, name: str, verdict: Verdict, pairs: list[tuple[str, str]] | None = None) -> Iterator[Result]:
-    """The same verdict for every item of the plan (or of the given problem and direction pairs)."""
+def whole(plan: Plan, name: str, verdict: Verdict) -> Iterator[Result]:
+    """The same verdict for every item of the plan."""
     for problem_id, direction, check, rtol in plan.all_items():
-        if pairs is None or (problem_id, direction) in pairs:
-            yield Result(name, check.id, problem_id, direction, rtol, verdict)
+        yield Result(name, check.id, problem_id, direction, rtol, verdict)
+
+
+def _direction(task: Posed) -> str:
+    return "forward" if task.ts[-1] > task.ts[0] else "reversed"
 
 
 class _Solves:
@@ -127,7 +144,7 @@ class _Solves:
 
     def _solve(self, part: str, task: Task | None, rtol: float, main: Answer | None = None) -> tuple[Reply, Answer | None]:
         assert task is not None
-        reply = ask(self.adapter, task, rtol, self._wants(part))
+        reply = case.ask(self.adapter, task, rtol, self._wants(part))
         if reply.state != "answered":
             return reply, None
         mode, interpolates = self.adapter.mode, self.adapter.interpolates

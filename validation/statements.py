@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .checks.catalog import all_checks
+from .checks.catalog import everything
 from .problems.catalog import problems
 
 
@@ -35,15 +35,15 @@ def lint() -> list[str]:
     for id, entry in statements().items():
         faults += [f"{id} names the unknown problem {name}" for name in entry["problems"] if name not in problems()]
         for name in checks_of(entry):
-            if name not in all_checks():
+            if name not in everything():
                 faults.append(f"{id} names the unknown check {name}")
-            elif id not in all_checks()[name].statements:
+            elif id not in everything()[name].statements:
                 faults.append(f"{id} names the check {name}, which does not name it back")
         if not entry["checked_by"]:
             faults.append(f"{id} has no check")
         if not entry["implemented_by"]:
             faults.append(f"{id} has no implementing symbol")
-    for check in all_checks().values():
+    for check in everything().values():
         for id in check.statements:
             if id not in statements():
                 faults.append(f"the check {check.id} names the unknown statement {id}")

@@ -15,6 +15,8 @@ from jax import numpy as jnp
 
 from .jax import jitted
 
+FIXED = {"fixed:euler": diffrax.Euler(), "fixed:midpoint": diffrax.Midpoint(), "fixed:dopri5": diffrax.Dopri5()}
+
 
 class Backsolve:
     """Gradients by the adjoint method."""
@@ -39,7 +41,7 @@ class Checkpointed(Backsolve):
 
     name = "diffrax.RecursiveCheckpointAdjoint"
     adjoint = diffrax.RecursiveCheckpointAdjoint()
-    capabilities = frozenset({"values", "time:backward", "flow:log_prob", "flow:grad", "flow:grad_t"})
+    capabilities = frozenset({"values", "time:backward", "flow:log_prob", "flow:grad", "flow:grad_t", *FIXED})
     mode = "direct"
     interpolates = True
 
@@ -47,7 +49,17 @@ class Checkpointed(Backsolve):
         f = case.dynamics(jnp)
         if case.density:
             return self._density(case, f)
+        if case.method:
+            return {"z": self._fixed(case, f)}
         return {"z": np.asarray(self.solve(f, case.z0, jnp.asarray(case.ts), case.theta, case))}
+
+    def _fixed(self, case, f):
+        ends = np.linspace(case.ts[0], case.ts[-1], case.steps + 1)
+        z = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, z, theta: f(z, t, theta)), FIXED["fixed:" + case.method], ends[0], ends[-1], dt0=None,
+            y0=jnp.asarray(case.z0), args=jnp.asarray(case.theta), stepsize_controller=diffrax.StepTo(jnp.asarray(ends)),
+        ).ys
+        return np.stack([case.z0, *np.asarray(z)])
 
     def _density(self, case, f):
         """As in diffrax's example of a continuous normalising flow, for one point."""

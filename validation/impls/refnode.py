@@ -10,6 +10,7 @@ import refnode as rn
 
 from ..bench.workloads import leaves
 
+FIXED = ("fixed:euler", "fixed:midpoint", "fixed:rk4", "fixed:dopri5")
 FLOW = ("flow:log_prob", "flow:grad", "flow:grad_t")
 
 
@@ -18,7 +19,9 @@ class Adjoint:
 
     name = "refnode"
     version = rn.__version__
-    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe", *FLOW})
+    capabilities = frozenset(
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "stats:nfe", "f32", *FLOW, *FIXED}
+    )
     mode = "adjoint"
     interpolates = True
     gradient = "adjoint"
@@ -35,10 +38,11 @@ class Adjoint:
         f = case.dynamics(np)
         if case.density:
             return self._density(case, f)
-        stats = rn.Stats()
+        stats, method = rn.Stats(), case.method or "dopri5"
 
         def solve(z0, ts, theta, **more):
-            return rn.odeint(f, z0, ts, theta, method="dopri5", rtol=case.rtol, atol=case.atol, gradient=self.gradient, **more)
+            settings = {"method": method, "steps": case.steps, "rtol": case.rtol, "atol": case.atol, "gradient": self.gradient}
+            return rn.odeint(f, z0, ts, theta, **settings, **more)
 
         if case.wants == ("z",):
             z = solve(case.z0, case.ts, case.theta, stats=stats)
@@ -149,6 +153,7 @@ class Reversible(Interpolating):
     """The exact derivative of coupled steps, whose states are found again."""
 
     name = "refnode.reversible"
+    capabilities = Interpolating.capabilities - set(FIXED)  # coupled pairs are another method
     gradient = "reversible"
 
 

@@ -18,7 +18,8 @@ class Backprop:
     name = "torchdiffeq.odeint"
     version = importlib.metadata.version("torchdiffeq")
     capabilities = frozenset(
-        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "flow:log_prob", "flow:grad", "flow:grad_t"}
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "flow:log_prob", "flow:grad", "flow:grad_t",
+         "fixed:euler", "fixed:midpoint", "fixed:rk4", "f32"}
     )
     mode = "direct"
     interpolates = True
@@ -26,9 +27,12 @@ class Backprop:
     def run(self, case):
         torch.set_num_threads(1)
         f = case.dynamics(torch)
-        z0, ts, theta = (torch.tensor(x, dtype=torch.float64, requires_grad=case.wants != ("z",)) for x in (case.z0, case.ts, case.theta))
+        dtype = torch.float32 if case.dtype == "f32" else torch.float64
+        z0, ts, theta = (torch.tensor(x, dtype=dtype, requires_grad=case.wants != ("z",)) for x in (case.z0, case.ts, case.theta))
         if case.density:
             return self._density(case, f, z0, ts, theta)
+        if case.method:
+            return {"z": self._fixed(case, f, z0, ts, theta).numpy()}
         z = self.solve(f, z0, ts, theta, case)
         answer = {"z": z.detach().numpy()}
         if case.wants != ("z",):
@@ -64,6 +68,10 @@ class Backprop:
         answer = dict(zip(("dlogp/dx", "dlogp/dtheta", "dlogp/dt"), (gradient.numpy() for gradient in gradients), strict=True))
         answer["log p"] = log_p.detach().numpy()
         return {key: answer[key] for key in case.wants}
+
+    def _fixed(self, case, f, z0, ts, theta):
+        options = {"grid_constructor": lambda f, z0, ts: torch.linspace(ts[0], ts[-1], case.steps + 1, dtype=ts.dtype)}
+        return torchdiffeq.odeint(lambda t, z: f(z, t, theta), z0, ts, method=case.method, options=options)
 
     def solve(self, f, z0, ts, theta, case):
         return torchdiffeq.odeint(lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol)

@@ -28,6 +28,7 @@ class Condition:
 
     values: max |Phi(t_i, t_s)|. adjoint: max |Phi(t_i, t_s)^T|. back: max |Phi(t_s, t_i)|, of solves from the end to the start.
     reconstruction: the largest |Phi(t_{i-1}, t_i)| from one grid time to the one before. largest: max |z| over the grid.
+    end: z at the last time, for what depends on where the solution ends.
     """
 
     values: float
@@ -35,6 +36,7 @@ class Condition:
     back: float
     reconstruction: float
     largest: float
+    end: Array
 
 
 def condition(rhs: Callable, theta: Array, z0: Array, ts: Array) -> Condition:
@@ -53,6 +55,7 @@ def condition(rhs: Callable, theta: Array, z0: Array, ts: Array) -> Condition:
         back=max(_norm(np.linalg.inv(phi)) for phi in pairs),
         reconstruction=max([1.0] + [_norm(np.linalg.inv(step)) for step in steps]),
         largest=float(np.max(np.abs(states))),
+        end=states[-1],
     )
 
 

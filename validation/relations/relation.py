@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import case, verdicts
-from ..case import CAPABILITIES, Reply
+from ..case import Reply
 from ..checks.registry import GRADIENTS, Level
 from ..verdicts import Comparison, Verdict
 from .posed import Posed
@@ -68,13 +69,20 @@ class Ask:
         return verdicts.kappa(self.adapter.interpolates) * gamma * (rtol / 100 + rtol * largest)
 
 
+def exactly(quantity: str, got: Any, expected: Any) -> Comparison:
+    """To the bit: the ratio is 0, or infinite."""
+    comparison = verdicts.compare(quantity, got, expected, 1.0)
+    return replace(comparison, ratio=0.0 if comparison.ratio == 0 else math.inf)
+
+
 @dataclass(frozen=True)
 class Relation:
     """One relation. judge(ask, task, rtol) asks for two or more solves and returns Comparisons of the answers with each other.
 
-    needs: the capabilities without which it cannot be asked (time:backward is added where the grid decreases).
+    needs: the capabilities without which it cannot be asked (time:backward is added where the grid decreases); "fixed" stands for any
+    of those that begin with "fixed:".
     applies(task): False where the dynamics say nothing about it. on: the ids of the problems that it runs on by itself.
-    drawn: does it run on drawn dynamics too?
+    general: does it run on any other dynamics too: drawn ones, vectors, a user's own?
     """
 
     id: str
@@ -84,7 +92,7 @@ class Relation:
     judge: Callable[[Ask, Posed, float], list[Comparison]]
     on: tuple[str, ...] = ()
     applies: Callable[[Posed], bool] = lambda task: True
-    drawn: bool = True
+    general: bool = True
 
     @property
     def title(self) -> str:
@@ -93,16 +101,15 @@ class Relation:
 
     def missing(self, adapter: Any, task: Posed) -> str:
         """The capabilities that the implementation lacks, as one string; empty if there are none."""
-        needs = {"values", *self.needs} | ({"time:backward"} if task.ts[-1] < task.ts[0] else set())
-        return ", ".join(need for need in CAPABILITIES if need in needs and need not in adapter.capabilities)
+        needs = dict.fromkeys(["values", *self.needs, *(["time:backward"] if task.ts[-1] < task.ts[0] else [])])
+        return ", ".join(need for need in needs if not any(have == need or have.startswith(need + ":") for have in adapter.capabilities))
 
-
-def verdict(relation: Relation, ask: Ask, task: Posed, rtol: float = RTOL) -> Verdict:
-    """The verdict of one relation about one implementation on one problem; whatever happens, a Verdict comes back."""
-    missing = relation.missing(ask.adapter, task)
-    if missing:
-        return Verdict("unsupported", message=missing)
-    try:
-        return verdicts.judge(relation.judge(ask, task, rtol))
-    except NoAnswer as error:
-        return Verdict(error.reply.state, message=error.reply.message)
+    def verdict(self, ask: Ask, task: Posed, rtol: float = RTOL) -> Verdict:
+        """The verdict about one implementation on one problem; whatever the implementation does, a Verdict comes back."""
+        missing = self.missing(ask.adapter, task)
+        if missing:
+            return Verdict("unsupported", message=missing)
+        try:
+            return verdicts.judge(self.judge(ask, task, rtol))
+        except NoAnswer as error:
+            return Verdict(error.reply.state, message=error.reply.message)

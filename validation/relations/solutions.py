@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ..verdicts import Comparison, compare
 from . import transforms
 from .posed import Posed
-from .relation import Ask, Relation
+from .relation import Ask, Relation, exactly
 
 
 def restart(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
@@ -47,8 +49,137 @@ def reverse(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
     return [compare("z0", back, task.z0, there * task.condition.back * (1 + 1 / task.condition.values))]
 
 
+def linear(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """For linear dynamics the solution from z0 + w0 is the sum of those from z0 and from w0.
+
+    Statement: S3
+    """
+    w0 = np.where(np.arange(task.z0.size) % 2 == 0, 0.5, -1.25)
+    z, w, both = (ask(task.changed(z0=start), rtol).arrays["z"] for start in (task.z0, w0, task.z0 + w0))
+    largest = [float(np.max(np.abs(x))) for x in (z, w, both)]
+    return [compare("z + w", both, z + w, sum(ask.allowed_value(task, rtol, size) for size in largest))]
+
+
+def refine(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """A tolerance a hundred times tighter changes the solution by no more than the first tolerance allows.
+
+    Statement: S3
+    """
+    loose, tight = (ask(task, r).arrays["z"] for r in (rtol, rtol / 100))
+    return [compare("z", loose, tight, ask.allowed_value(task, rtol) + ask.allowed_value(task, rtol / 100))]
+
+
+def scale(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """The state in another unit, 16 z with 16 atol: the same steps, so as many evaluations, and 16 times the solution to rounding.
+
+    A power of two is a change of exponents only: every operation rounds as before.
+
+    Statement: S20
+    """
+    c = 16.0
+    plain, other = ask(task, rtol), ask(transforms.scaled(task, c), rtol, atol=c * rtol / 100)
+    z = plain.arrays["z"]
+    return [
+        exactly("calls", other.calls, plain.calls),
+        compare("z", other.arrays["z"] / c, z, 1e-12 * task.condition.values * float(np.abs(z).max())),
+    ]
+
+
+def shift(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """f(z, t - s, theta) on the grid ts + s has the solution of f(z, t, theta) on ts.
+
+    Statement: S3
+    """
+    plain, later = ask(task, rtol), ask(transforms.shifted(task, SHIFT), rtol)
+    return [compare("z", later.arrays["z"], plain.arrays["z"], 2 * ask.allowed_value(task, rtol))]
+
+
+def purity(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """The same question again, after another one, gives the same bits; that the inputs are left alone is seen to at every question.
+
+    Statement: S3
+    """
+    wants = ("z", *ask.gradients("dL/dz0", "dL/dtheta", "dL/dt"))
+    first = ask(task, rtol, wants)
+    ask(task.changed(z0=task.z0 / 2), rtol * 10)
+    again = ask(task, rtol, wants)
+    return [exactly(key, again.arrays[key], first.arrays[key]) for key in wants]
+
+
+def batch(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """Three initial states solved as one state are solved as well as each of them alone.
+
+    One error norm over all: of a root mean square over 3 D components, one state may have all, which is sqrt(3) times its own.
+
+    Statement: S3
+    """
+    rows = _neighbours(task)
+    joint = ask(transforms.together(task, [alone.z0 for alone in rows]), rtol).arrays["z"].reshape(len(task.ts), 3, -1)
+    results = []
+    for i, alone in enumerate(rows):
+        allowed = ask.allowed_value(alone, rtol) * (1 + 3**0.5 * float(np.abs(joint).max()) / alone.condition.largest)
+        results.append(compare("z", joint[:, i], ask(alone, rtol).arrays["z"], allowed))
+    return results
+
+
+def single(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """In float32 at rtol 1e-4 the solution is that of float64, within both tolerances.
+
+    Statement: S3
+    """
+    low = ask(task, 1e-4, dtype="f32").arrays["z"]
+    return [compare("z", low, ask(task, rtol).arrays["z"], ask.allowed_value(task, 1e-4) + ask.allowed_value(task, rtol))]
+
+
+def evaluations(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """A tighter tolerance takes more evaluations of f.
+
+    Statement: S4
+    """
+    loose, tight = (ask(task, r).calls for r in (rtol * 100, rtol / 100))
+    return [compare("calls", tight, max(tight, loose + 1), 0.5)]
+
+
+def reverse_cost(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
+    """A flow is solved backwards with at most twice, and at least half, the evaluations of the way there.
+
+    Statement: S48
+    """
+    there = ask(task, rtol)
+    back = ask(transforms.reversed_from(task, there.arrays["z"][-1]), rtol)
+    return [compare("log2 of calls back / calls there", np.log2(back.calls / there.calls), 0.0, 1.0)]
+
+
+@functools.lru_cache
+def _neighbours(task: Posed) -> tuple[Posed, ...]:
+    return (task, task.changed(z0=0.5 * task.z0), task.changed(z0=task.z0 + 0.125))
+
+
+def is_linear(task: Posed) -> bool:
+    """Is f(2 z - 3 w) = 2 f(z) - 3 f(w) at three times? Found out with random z and w, up to rounding."""
+    rng = np.random.default_rng(0)
+    for t in np.linspace(task.ts[0], task.ts[-1], 3):
+        z, w = rng.standard_normal((2, task.z0.size))
+        f_z, f_w, f_both = (np.asarray(task.rhs(np, x, float(t), task.theta)) for x in (z, w, 2 * z - 3 * w))
+        if not np.allclose(f_both, 2 * f_z - 3 * f_w, rtol=0, atol=1e-12 * (1 + np.abs(f_z).max() + np.abs(f_w).max())):
+            return False
+    return True
+
+
+SHIFT = 4.0  # dyadic: t - s rounds as little as t
+BACK = ("time:backward",)
+
 RELATIONS = [
     Relation("solve.restart", ("S3", "S15"), "required", (), restart, on=("P30",)),
     Relation("solve.autonomise", ("S77",), "required", (), autonomise, on=("P10", "P30")),
-    Relation("solve.reverse", ("S37", "S72"), "required", ("time:backward",), reverse, on=("P30", "P28")),
+    Relation("solve.reverse", ("S37", "S72"), "required", BACK, reverse, on=("P30", "P28")),
+    Relation("solve.linear", ("S3",), "required", (), linear, on=("P09", "P19"), applies=is_linear),
+    Relation("solve.refine", ("S3",), "required", (), refine, on=("P30", "P28")),
+    Relation("solve.scale", ("S20",), "required", (), scale, on=("P30", "P28")),
+    Relation("solve.shift", ("S3",), "required", (), shift, on=("P30",)),
+    Relation("solve.purity", ("S3",), "required", (), purity, on=("P30",)),
+    Relation("solve.batch", ("S3",), "recommended", (), batch, on=("P28",)),
+    Relation("solve.f32", ("S3",), "recommended", ("f32",), single, on=("P28",)),
+    Relation("solve.evaluations", ("S4",), "recommended", (), evaluations, on=("P30",)),
+    Relation("solve.reverse_cost", ("S48",), "informative", BACK, reverse_cost, on=("P18b",), general=False),
 ]

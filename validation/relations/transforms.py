@@ -5,6 +5,8 @@ Constants come from the state (0 * s + 1), so that they are arrays of its kind a
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from .posed import Posed
@@ -57,13 +59,15 @@ def together(task: Posed, starts: list[np.ndarray]) -> Posed:
     return task.changed(rhs=rows, z0=np.concatenate(starts), weights=np.tile(task.weights, n))
 
 
-def with_sensitivity(task: Posed, v: np.ndarray) -> Posed:
-    """s = (z, w), w' = df/dz w, w(t0) = v: w is the derivative of z along v.
+@functools.lru_cache
+def with_sensitivity(task: Posed) -> Posed:
+    """s = (z, w), w' = df/dz w, w(t0) = v, the task's direction: w is the derivative of z along v.
 
     df/dz w = [8 (f(z + h w) - f(z - h w)) - (f(z + 2h w) - f(z - 2h w))] / (12 h) + O(h^4): with h = 1e-3 exact to some 1e-12, which is far
     below every tolerance, and needs nothing but f.
     """
     D, rhs, h = task.z0.size, task.rhs, 1e-3
+    v = task.direction[:D]
 
     def pair(xp, s, t, theta):
         z, w = s[:D], s[D:]
@@ -74,6 +78,19 @@ def with_sensitivity(task: Posed, v: np.ndarray) -> Posed:
         return xp.concatenate([rhs(xp, z, t, theta), (8 * (f(1) - f(-1)) - (f(2) - f(-2))) / (12 * h)])
 
     return task.changed(rhs=pair, z0=np.concatenate([task.z0, v]), weights=_wider(task, D))
+
+
+@functools.lru_cache
+def with_log_det(task: Posed) -> Posed:
+    """s = (z, l), l' = -tr df/dz, in NumPy alone, by complex steps: for the condition of log p, never for an answer."""
+    D, rhs, step = task.z0.size, task.rhs, 1e-30
+
+    def pair(xp, s, t, theta):
+        z = s[:D]
+        trace = sum(np.imag(rhs(np, z + 1j * step * e, t, theta))[i] / step for i, e in enumerate(np.eye(D)))
+        return np.append(rhs(np, z, t, theta), -trace)
+
+    return task.changed(rhs=pair, z0=np.append(task.z0, 0.0), weights=_wider(task, 1))
 
 
 def _wider(task: Posed, by: int) -> np.ndarray:

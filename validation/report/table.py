@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..checks.catalog import all_checks
+from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
 from ..runner import Result
 from ..statements import checks_of, statements
@@ -77,7 +77,7 @@ def cell(judged: Judged) -> str:
 
 def _check_table(judged: Judged, names: list[str], implementations: list[dict[str, Any]]) -> Table:
     table = _table("Checks", names, {entry["name"]: entry["version"] for entry in implementations})
-    for check in all_checks().values():
+    for check in everything().values():
         mine = [(result, outcome) for result, outcome in judged if result.check == check.id]
         if mine:
             label = check.id if check.level == "required" else f"{check.id} [dim]({check.level[:3]}.)[/dim]"
@@ -121,7 +121,7 @@ def _print_failures(console: Console, judged: Judged, names: list[str], commands
             _indented(console, f"[bold]{escape(name)}: all {len(mine)} cases[/bold]", 0)
             _indented(console, _what(*mine[0]), 2)
             continue
-        for check in all_checks().values():
+        for check in everything().values():
             bad = [pair for pair in _of(judged, name) if pair[0].check == check.id and _worth_showing(*pair)]
             if bad:
                 _print_group(console, name, check, sorted(bad, key=lambda pair: -_key(pair[0])), commands[name])
