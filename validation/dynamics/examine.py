@@ -18,6 +18,8 @@ from .subject import Malformed, Raised, Subject, Trajectory, points, solution
 
 CHECKS = ("f.shape", "f.pure", "f.state", "f.finite", "f.precision", "f.smooth", "f.pullback", "f.time", "f.parameters", "f.rows", "f.stiffness")
 
+SINGLE = 2.0**-23
+
 
 @dataclass
 class Examination:
@@ -71,8 +73,10 @@ def examine(f: Subject, seed: int = 0, tracer: Any = None) -> Examination:
     steady = _made(found, "f.state", lambda: memory.state(f, places, trail, before))
     if steady and _made(found, "f.finite", lambda: contract.finite(f, path, places)) and path.pieces:
         _made(found, "f.precision", lambda: _keep(found, "noise", precision(f, path, places, rng)))
+        if found.verdict("f.precision") == "FAIL":
+            found.noise = max(found.noise, SINGLE)  # so that its consequences are not counted as further defects
         _made(found, "f.smooth", lambda: _keep(found, "jumps", smooth(f, path, found.noise)))
-        _made(found, "f.pullback", lambda: pullback(f, path, places, rng, tracer))
+        _made(found, "f.pullback", lambda: pullback(f, path, places, rng, found.noise, tracer))
         _made(found, "f.time", lambda: _keep(found, "autonomous", character.time(f, places)))
         _made(found, "f.parameters", lambda: character.parameters(f, places, rng))
         _made(found, "f.rows", lambda: character.rows(f, places[1]))

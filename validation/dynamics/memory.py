@@ -51,8 +51,9 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
         last_bits = max(found[0] for way, found in worst.items() if ways[way] is not new)
         if last_bits > 0:
             return Finding("f.state", "note", f"repeats itself to {last_bits:.0e}: only the last bits depend on memory layout or threads")
-        kept = f"; {_listed(culprits)} changed, without effect" if culprits else ""
-        return Finding("f.state", "note" if culprits else "ok", f"{asked} questions asked again, in other orders: the same bits{kept}")
+        kept_by = [name for name in culprits if "attribute _" not in name and "self._" not in name]  # a private cache that works is its own business
+        kept = f"; {_listed(kept_by)} changed, without effect" if kept_by else ""
+        return Finding("f.state", "note" if kept_by else "ok", f"{asked} questions asked again, in other orders: the same bits{kept}")
     way, (size, where, n) = next(iter(differing.items()))
     text = f"not a function: {way}, {n} of {len(ways[way])} values differ, by {size:.1e} of |f|, {where}"
     return Finding("f.state", "FAIL", text, _diagnosis(f, differing, culprits), size / allowed[way])

@@ -9,6 +9,7 @@ Rounded arguments: an argument that f casts to float32 can be cast before the ca
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -18,8 +19,8 @@ from .finding import Finding
 from .form import Leaf
 from .subject import Malformed, Point, Raised, Subject, Trajectory
 
-ORDERS = (4, 5, 6)
-SPACINGS = (1e-11, 1e-10, 1e-9, 1e-8, 1e-7)  # relative to the numbers that are moved
+ORDERS = (4, 5, 6, 7)
+SPACINGS = (1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)  # relative to the numbers that are moved
 SINGLE = (1e-6, 1e-5, 1e-4)  # the same where the state itself is float32
 FEWEST_DIGITS = 10.0  # below, float32 or a cancellation as bad
 ALLOWED = 1e3  # times the rounding of one operation: long sums, and functions such as exp, need it
@@ -63,27 +64,25 @@ def _remedy(f: Subject, rounded: list[str], single: str) -> str:
 
 
 def _noise(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, eps: float) -> tuple[float, str]:
-    """The noise of the worst component relative to |f| and its condition, the least over the points: a jump of f is seen at one only."""
+    """The noise of the worst component relative to |f| and its condition, the median over three points: a jump of f is seen at one only."""
+    if f.z.size == 0:
+        return 0.0, ""
     estimates = []
     for z, t in points[1:4]:
         direction = rng.uniform(0.5, 1.0, z.size) * np.where(rng.random(z.size) < 0.5, -1, 1)
         size = np.maximum(np.abs(z), 1e-3 * path.scale)
         spacings = SPACINGS if eps < 1e-12 else SINGLE
         values = [np.stack([f(z + i * h * size * direction, t) for i in range(9)]) for h in spacings]
-        estimates.append(_sigma_over_spacings(values) / (np.abs(values[0][0]) + _condition(f, z, t, size) + 1e-300))
-    least = np.min(estimates, axis=0) if estimates else np.zeros(f.z.size)
-    worst = int(np.argmax(least)) if least.size else 0
-    return (float(least[worst]) if least.size else 0.0), (f.z.place(worst) if least.size else "")
+        estimates.append(_noise_on(values) / (np.abs(values[0][0]) + _condition(f, z, t, size) + 1e-300))
+    usual = np.median(estimates, axis=0)
+    worst = int(np.argmax(usual))
+    return float(usual[worst]), f.z.place(worst)
 
 
-def _sigma_over_spacings(values: list[np.ndarray]) -> np.ndarray:
-    """The noise of each component at the smallest spacing at which most neighbouring values differ; 0 where none do."""
-    found, decided = np.zeros(values[0].shape[1]), np.zeros(values[0].shape[1], bool)
-    for table in values:
-        moves = np.count_nonzero(np.diff(table, axis=0), axis=0) >= 4
-        found = np.where(moves & ~decided, sigma(table), found)
-        decided |= moves
-    return found
+def _noise_on(tables: list[np.ndarray]) -> np.ndarray:
+    """The noise of each component, from the same line at growing spacings: noise does not depend on the spacing, so two neighbours must show it."""
+    found = [sigma(table) for table in tables]
+    return np.max([np.minimum(one, next_one) for one, next_one in itertools.pairwise(found)], axis=0)
 
 
 def sigma(table: np.ndarray) -> np.ndarray:

@@ -35,10 +35,10 @@ class Slope:
         return abs(self.got - self.expected) / self.scale
 
 
-def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, tracer: Any = None) -> Finding:
+def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, noise: float, tracer: Any = None) -> Finding:
     """back(g) = (g df/dz, g df/dt, g df/dtheta), against central differences at three step sizes; and back is linear in g.
 
-    A slope is judged only where the three differences agree. tracer: an implementation's own pullback(f, *args), for an f that brings none.
+    A slope is judged only where the three differences agree. noise: of f, relative. tracer: an implementation's own pullback(f, *args), for an f that brings none.
     Statement: S8, S9, S10
     """
     own = getattr(f.f, "pullback", None)
@@ -56,7 +56,7 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
         except Exception as error:  # the user's code or what traces it
             text = f"{who} fails: {type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
             return Finding("f.pullback", "FAIL", text, f"f can be solved, but not differentiated: {text}")
-        wrong = wrong or _value(f, value, z, t) or _linear(f, back, rng)
+        wrong = wrong or _value(f, value, z, t, noise) or _linear(f, back, rng, noise)
         if wrong:
             break
         for _ in range(2):
@@ -100,7 +100,7 @@ def _made(f: Subject, make: Any, z: np.ndarray, t: float) -> tuple[Any, Back]:
         return make(f.z.tree(np.array(z)), float(t), f.theta.tree(np.array(f.theta.vector)))
 
 
-def _value(f: Subject, value: Any, z: np.ndarray, t: float) -> str:
+def _value(f: Subject, value: Any, z: np.ndarray, t: float, noise: float) -> str:
     """Is the value that comes with the pullback that of f?"""
     try:
         got = f.z.value(value)
@@ -108,11 +108,11 @@ def _value(f: Subject, value: Any, z: np.ndarray, t: float) -> str:
         return f"its value is no value of f: {error}"
     expected = f(z, t)
     i = int(np.argmax(np.abs(got - expected)))
-    allowed = 1e3 * max(leaf.eps for leaf in f.z.leaves) * (float(np.max(np.abs(expected))) + 1e-300)
+    allowed = 1e3 * max(noise, *(leaf.eps for leaf in f.z.leaves)) * (float(np.max(np.abs(expected))) + 1e-300)
     return "" if abs(got[i] - expected[i]) <= allowed else f"its value at t = {t:.4g} is {got[i]:.6g} in {f.z.place(i)}, that of f {expected[i]:.6g}"
 
 
-def _linear(f: Subject, back: Back, rng: np.random.Generator) -> str:
+def _linear(f: Subject, back: Back, rng: np.random.Generator, noise: float) -> str:
     """back(2 g) = 2 back(g), back(g + h) = back(g) + back(h), and the same again at a second call."""
     g, h = rng.standard_normal((2, f.z.size))
     try:
@@ -120,7 +120,7 @@ def _linear(f: Subject, back: Back, rng: np.random.Generator) -> str:
     except ValueError as error:
         return str(error)
     size = float(np.nanmax(np.abs([of_g, of_h]), initial=0.0)) or 1.0
-    allowed = 1e4 * max(leaf.eps for leaf in (*f.z.leaves, *f.theta.leaves)) * size
+    allowed = 1e4 * max(noise, *(leaf.eps for leaf in (*f.z.leaves, *f.theta.leaves))) * size
     for what, difference in (("back(g) called again gives another cotangent", again - of_g),
                              ("back is not linear: back(2g) is not 2 back(g)", of_twice - 2 * of_g),
                              ("back is not linear: back(g + h) is not back(g) + back(h)", of_both - of_g - of_h)):

@@ -13,13 +13,13 @@ import numpy as np
 from ..case import BudgetExceeded
 from ..relations.catalog import all_relations
 from ..relations.posed import Posed
-from ..relations.relation import Ask, Relation, verdict
+from ..relations.relation import Ask, Relation
 from ..verdicts import Verdict
 from .character import Growth
 from .form import Form
 from .subject import Subject, Trajectory
 
-ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations", "solve.reverse_cost")  # about implementations, or from other z0
+ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations")  # about implementations, or from other z0
 ONE_SECONDS, ALL_SECONDS = 3.0, 15.0
 LARGEST = 64  # numbers of the state: the condition is solved with its square
 MOST_STEPS = 150
@@ -63,7 +63,7 @@ def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: b
     deadline = time.perf_counter() + ALL_SECONDS
     asks = [(Ask(adapter), _posed(f, adapter, where)) for adapter in adapters]
     for relation in all_relations().values():
-        if relation.id in ELSEWHERE:
+        if relation.id in ELSEWHERE or not relation.general:
             continue
         packages: set[str] = set()
         for ask, (task, clock) in asks:
@@ -85,7 +85,7 @@ def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[floa
     try:
         if not relation.applies(task):
             return Verdict("unsupported", message="does not apply to f")
-        return verdict(relation, ask, task)
+        return relation.verdict(ask, task)
     except BudgetExceeded as error:
         return Verdict("timeout", message=str(error))
     except Exception as error:  # estimating the condition calls f, which may fail in any way
