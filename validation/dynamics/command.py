@@ -17,7 +17,7 @@ from .finding import Finding
 from .loading import argument, dynamics, times
 from .subject import Subject
 
-WITNESSES = ("refnode", "refnode.discrete", "refnode.interpolating", "scipy.RK45")
+WITNESSES = ("refnode", "refnode.discrete", "scipy.RK45")
 STATES = {"ok": "pass", "note": "pass", "warn": "fail", "FAIL": "fail", "not judged": "not-run"}
 OUTCOMES = {"warn": "noted", "FAIL": "UNEXPECTED", "not judged": "neutral"}
 
@@ -47,15 +47,17 @@ def run(options: Any, argv: list[str]) -> int:
         if not why and found.path is not None and not _is_hopeless(found):
             where = related.grid(f, found.path, found.jumps)
             with _waiting(console, "asking for solves and gradients of f ..."):
-                rows = list(related.asked(f, adapters, where, found.growth, found.verdict("f.smooth") in ("note", "warn")))
-            screen.print_relations(console, rows, found, where.why)
+                seconds = related.FEW_SECONDS if found.failed else related.ALL_SECONDS
+                rows = list(related.asked(f, adapters, where, found.growth, found.verdict("f.smooth") in ("note", "warn"), seconds))
+            if not found.failed:
+                screen.print_relations(console, rows, [adapter.name for adapter in adapters], where.why)
             screen.print_failures(console, rows, found)
         elif why and not found.failed:
             console.print(f"[dim]Solves and gradients were not compared: {why}.[/dim]", highlight=False)
     if options.json:
         jsonl.write(Path(options.json), jsonl.header([{"name": f.name}], argv, options.seed), _rows(f, found, rows))
-    bad = found.failed or any(screen.is_bad(verdict) and relation.level == "required" for relation, _, verdict in rows)
-    return 1 if bad else 0
+    unexplained = [row for row in screen.bad(rows) if row[0].level == "required" and not screen.causes(found)]
+    return 1 if found.failed or unexplained else 0
 
 
 def _adapters() -> list[Any]:

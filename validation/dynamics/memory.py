@@ -61,7 +61,7 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
 
 def _diagnosis(f: Subject, differing: dict[str, Any], culprits: list[str]) -> str:
     at_once = "asked twice in a row" in differing
-    who = f": {_listed(culprits)} changed while f was called" if culprits else ""
+    who = f" ({_listed(culprits)} changed while f was called)" if culprits else ""
     draws = [name for name in culprits if "random" in name or "generator" in name]
     if draws:
         return f"f draws random numbers{who}. Draw them once before the solve and pass them in theta."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +12,13 @@ from rich.table import Table
 from ..report.table import ratio_text
 from ..verdicts import Verdict
 from .examine import Examination
+from .finding import Finding
 from .subject import Subject
 
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "FAIL": "bold red", "not judged": "dim"}
 WORDS = {"ok": "ok", "note": "note", "warn": "warn", "FAIL": "FAIL", "not judged": "--"}
 Row = tuple[Any, Any, Verdict]
+MOST = 4
 
 
 def print_head(console: Console, f: Subject) -> None:
@@ -50,7 +51,7 @@ def print_findings(console: Console, found: Examination) -> None:
 def print_verdict(console: Console, f: Subject, found: Examination) -> None:
     """The sum in one line."""
     made = sum(finding.verdict != "not judged" for finding in found.findings)
-    about = f"{made} checks, {f.calls} calls of f, {f.seconds:.1f} s in f"
+    about = f"{made} checks, {f.calls} calls of f, {1e6 * f.cost:.3g} us each"
     if found.failed:
         n = len(found.failed)
         console.print(f"[bold red]f has {n} defect{'s' * (n > 1)}[/bold red]: {', '.join(finding.id for finding in found.failed)}. [dim]{about}[/dim]", highlight=False)
@@ -60,14 +61,13 @@ def print_verdict(console: Console, f: Subject, found: Examination) -> None:
         console.print(f"[bold green]f keeps its contract[/bold green]{more}. [dim]{about}[/dim]", highlight=False)
 
 
-def print_relations(console: Console, rows: list[Row], found: Examination, why: str) -> None:
-    """Relations by implementation, and what failed."""
-    names = list(dict.fromkeys(adapter.name for _, adapter, _ in rows))
+def print_relations(console: Console, rows: list[Row], names: list[str], why: str) -> None:
+    """Relations by implementation, with the reason where one was not asked."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("", no_wrap=True, min_width=18)
     for name in names:
-        table.add_column(escape(name.replace(".", "\n.", 1)), no_wrap=True, min_width=12)
-    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(10, console.width - 24 - 14 * len(names)))
+        table.add_column(escape(name.replace(".", "\n.", 1)), no_wrap=True, min_width=10)
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(10, console.width - 24 - 12 * len(names)))
     for relation in dict.fromkeys(relation for relation, _, _ in rows):
         mine = {adapter.name: verdict for other, adapter, verdict in rows if other is relation}
         if not all(verdict.state == "unsupported" for verdict in mine.values()):
@@ -80,19 +80,40 @@ def print_relations(console: Console, rows: list[Row], found: Examination, why: 
         console.print(f"  [dim]{id}: {escape(message)}[/dim]", highlight=False)
 
 
-def print_failures(console: Console, rows: Iterable[Row], found: Examination) -> None:
-    """The relations that failed, below their cause, if a check of f found one."""
-    bad = [(relation, adapter, verdict) for relation, adapter, verdict in rows if is_bad(verdict)]
-    if not bad:
+def print_failures(console: Console, rows: list[Row], found: Examination) -> None:
+    """The relations that failed, with their cause, if a check of f found one."""
+    failed = bad(rows)
+    if found.failed:
+        names = ", ".join(dict.fromkeys(f"{relation.id} {_how_bad(verdict)}" for relation, _, verdict in failed))
+        n = sum(verdict.state == "pass" for _, _, verdict in rows)
+        left = sum(verdict.state in ("not-run", "timeout") for _, _, verdict in rows)
+        about = f"{n} relations between solves and gradients hold" + (f", {left} were not asked for lack of time" if left else "")
+        console.print(f"[dim]Of its consequences: {about}{f'; these fail: {names}' if names else ''}.[/dim]", highlight=False)
         return
-    causes = [f for f in found.findings if f.verdict == "FAIL"] or [f for f in found.findings if f.verdict == "warn"]
-    if causes:
-        failed = ", ".join(dict.fromkeys(relation.id for relation, _, _ in bad))
-        console.print(f"{failed} failed, which {', '.join(f.id for f in causes)} explains: put f right first.", highlight=False)
-        return
-    for relation, adapter, verdict in bad:
-        console.print(Padding(f"[red]{relation.id}[/red] {escape(adapter.name)}: {escape(_what(verdict))}", (0, 0, 0, 0)), highlight=False)
-    console.print("No check of f explains this: it may be the solver or the gradient. Please report it, with f.", highlight=False)
+    for relation, adapter, verdict in failed[:MOST]:
+        style = "yellow" if causes(found) else "red"
+        console.print(f"  [{style}]{relation.id}[/{style}] {escape(adapter.name)}: {escape(_what(verdict))}", highlight=False)
+    if len(failed) > MOST:
+        console.print(f"  and {len(failed) - MOST} more", highlight=False)
+    if failed and causes(found):
+        console.print("f is not smooth (f.smooth), and the derivative of a step across a jump or kink is off by a multiple of the step: these differences are "
+                      "the errors to expect at this rtol.", highlight=False)
+    elif failed:
+        console.print("No check of f explains this: it may be the solver or the gradient. Please report it, with f.", highlight=False)
+
+
+def _how_bad(verdict: Verdict) -> str:
+    return f"({ratio_text(verdict.ratio)} of the allowed error)" if verdict.state == "fail" else f"({verdict.state})"
+
+
+def causes(found: Examination) -> list[Finding]:
+    """The findings that relations may fail by: defects of f, or, if there are none, what makes it less than smooth."""
+    return found.failed or [finding for finding in found.findings if finding.id == "f.smooth" and finding.verdict in ("note", "warn")]
+
+
+def bad(rows: list[Row]) -> list[Row]:
+    """Those that neither passed nor were left out for a reason."""
+    return [row for row in rows if is_bad(row[2])]
 
 
 def is_bad(verdict: Verdict) -> bool:

@@ -50,18 +50,18 @@ class Subject:
     def returned(self, z: Any, t: float, theta: Any) -> Any:
         """What f itself returns for these very arguments; Raised if it raises."""
         self.calls += 1
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             with np.errstate(all="ignore"):
                 return self.f(z, float(t), theta)
         except Exception as error:  # f is the user's: it may fail in any way
             raise Raised(f"f raised {type(error).__name__} at t = {float(t):.6g}: {_first_line(error)}{line_of(error)}") from error
         finally:
-            self.seconds += time.perf_counter() - start
+            self.seconds += time.process_time() - start
 
     @property
     def cost(self) -> float:
-        """Seconds a call, so far."""
+        """Seconds of processor time a call, so far."""
         return self.seconds / max(1, self.calls)
 
     @property
@@ -111,7 +111,7 @@ def solution(f: Subject) -> Trajectory:
 
 def _solve(f: Subject, method: Any) -> Trajectory:
     path = Trajectory([float(f.ts[0])], [f.z.vector.copy()])
-    before, start = f.calls, time.perf_counter()
+    before, start = f.calls, time.process_time()
 
     def fun(t: float, z: np.ndarray) -> np.ndarray:
         value = f(z, t)
@@ -130,7 +130,7 @@ def _solve(f: Subject, method: Any) -> Trajectory:
             path.times.append(float(solver.t))
             path.states.append(solver.y.copy())
             path.pieces.append(solver.dense_output())
-            if solver.status == "running" and (f.calls - before > BUDGET_CALLS or time.perf_counter() - start > BUDGET_SECONDS):
+            if solver.status == "running" and (f.calls - before > BUDGET_CALLS or time.process_time() - start > BUDGET_SECONDS):
                 path.complete, path.trouble = False, "budget"
                 break
     path.calls = f.calls - before
