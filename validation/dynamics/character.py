@@ -10,6 +10,7 @@ import numpy as np
 
 from .finding import Finding
 from .precision import inside
+from .smooth import is_knots
 from .subject import RTOL, Malformed, Point, Raised, Subject, Trajectory
 
 DENSE = 40  # components up to which the whole Jacobian is looked at
@@ -38,13 +39,14 @@ def parameters(f: Subject, points: list[Point], rng: np.random.Generator) -> Fin
         moved = f.theta.vector.copy()
         x = moved[leaf.part]
         x += 1e-3 * (np.abs(x) + np.max(np.abs(x), initial=0.0) + (0 if np.any(x) else 1)) * rng.uniform(0.5, 1, x.size)
-        if not leaf.path.endswith(".knots") and not any(_differs(f, z, t, moved) for z, t in points):
+        if not is_knots(leaf) and not any(_differs(f, z, t, moved) for z, t in points):
             idle.append(leaf.path)
     if not f.theta.leaves:
         return Finding("f.parameters", "note", "theta holds no floating-point numbers: there is nothing to train")
     if idle:
         return Finding("f.parameters", "note", f"without influence at the {len(points)} points looked at: {', '.join(idle[:5])}; the gradient there is zero")
-    return Finding("f.parameters", "ok", f"all {len(f.theta.leaves)} leaves of theta, {f.theta.size} numbers, have an influence")
+    n = len(f.theta.leaves)
+    return Finding("f.parameters", "ok", f"{f'all {n} leaves of theta' if n > 1 else 'theta'}, {f.theta.size} numbers, influence f at the points looked at")
 
 
 def _differs(f: Subject, z: np.ndarray, t: float, theta: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from .finding import Finding
 from .form import Leaf
 from .precision import inside
+from .smooth import is_knots
 from .subject import Malformed, Point, Raised, Subject, Trajectory, line_of
 
 STEPS = (1e-4, 1e-5, 1e-6)  # relative to the argument; central differences are of order 2
@@ -148,7 +149,7 @@ def _cotangents(f: Subject, back: Back, g: np.ndarray) -> np.ndarray:
 def _slopes(f: Subject, path: Trajectory, z: np.ndarray, t: float, g: np.ndarray, cotangents: np.ndarray, rng: np.random.Generator) -> Iterator[Slope]:
     """One random direction in each leaf of z, in t, and in each leaf of theta."""
     D = f.z.size
-    for leaf, start in [*((leaf, 0) for leaf in f.z.leaves), *((leaf, D + 1) for leaf in f.theta.leaves)]:
+    for leaf, start in [*((leaf, 0) for leaf in f.z.leaves), *((leaf, D + 1) for leaf in f.theta.leaves if not is_knots(leaf))]:
         x = f.z.vector if start == 0 else f.theta.vector
         size = path.scale[leaf.part] if start == 0 else _size(x[leaf.part])
         direction = rng.uniform(0.5, 1.0, size.size) * rng.choice([-1, 1], size.size) * size

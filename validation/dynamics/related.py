@@ -15,13 +15,14 @@ from ..relations.catalog import all_relations
 from ..relations.posed import Posed
 from ..relations.relation import Ask, Relation
 from ..verdicts import Verdict
+from . import differences
 from .character import Growth
-from .differences import DIFFERENCES
 from .form import Form
+from .smooth import is_knots
 from .subject import Subject, Trajectory
 
 ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations", "grad.linearity", "grad.scaling")  # not about f, or from another z0
-ONE_SECONDS, ALL_SECONDS, FEW_SECONDS = 2.0, 10.0, 2.0  # of processor time; few if f has a defect that explains failures
+ONE_SECONDS, ALL_SECONDS, FEW_SECONDS = 2.0, 8.0, 2.0  # of processor time; few if f has a defect that explains failures
 LARGEST = 64  # numbers of the state: the condition is solved with its square
 MOST_STEPS = 150
 DIGITS_OF_ADJOINT, DIGITS_BACK = 2.5, 5.0
@@ -65,7 +66,7 @@ def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: b
     shared = _posed(f, None, where)  # one, so that its condition is estimated once
     own = getattr(f.f, "pullback", None) is not None
     asks = [(Ask(adapter), _posed(f, adapter, where) if own and hasattr(adapter, "differentiable") else shared) for adapter in adapters]
-    for relation in relations():
+    for relation in relations(f):
         packages: set[str] = set()
         for ask, (task, clock) in asks:
             package = ask.adapter.name.split(".")[0]
@@ -76,11 +77,14 @@ def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: b
             yield relation, ask.adapter, _one(f, relation, ask, task, clock, deadline, growth, where, kinks)
 
 
-def relations() -> list[Relation]:
+def relations(f: Subject) -> list[Relation]:
     """Those that say something about a right-hand side."""
     general = [r for r in all_relations().values() if r.general and r.id not in ELSEWHERE and not r.id.startswith("flow.")]
     last_value = max(i for i, relation in enumerate(general) if not relation.id.startswith("grad."))
-    return [*general[:last_value + 1], DIFFERENCES, *general[last_value + 1:]]
+    movable = np.ones(max(1, f.theta.size), bool)
+    for leaf in f.theta.leaves:
+        movable[leaf.part] = not is_knots(leaf)
+    return [*general[:last_value + 1], differences.relation(movable), *general[last_value + 1:]]
 
 
 def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[float], deadline: float, growth: Growth, where: Grid, kinks: bool) -> Verdict:

@@ -84,11 +84,14 @@ def print_failures(console: Console, rows: list[Row], found: Examination) -> Non
     """The relations that failed, with their cause, if a check of f found one."""
     failed = bad(rows)
     if found.failed:
-        names = ", ".join(dict.fromkeys(f"{relation.id} {_how_bad(verdict)}" for relation, _, verdict in failed))
+        worst: dict[str, Verdict] = {}
+        for relation, _, verdict in failed:
+            if relation.id not in worst or (verdict.ratio or 0) > (worst[relation.id].ratio or 0):
+                worst[relation.id] = verdict
         n = sum(verdict.state == "pass" for _, _, verdict in rows)
-        left = sum(verdict.state in ("not-run", "timeout") for _, _, verdict in rows)
-        about = f"{n} relations between solves and gradients hold" + (f", {left} were not asked for lack of time" if left else "")
-        console.print(f"[dim]Of its consequences: {about}{f'; these fail: {names}' if names else ''}.[/dim]", highlight=False)
+        if failed or n:
+            names = ", ".join(f"{id} {_how_bad(verdict)}" for id, verdict in worst.items())
+            console.print(f"[dim]Between solves and gradients of f, {n} relations hold{f'; these fail in consequence: {names}' if names else ''}.[/dim]", highlight=False)
         return
     for relation, adapter, verdict in failed[:MOST]:
         style = "yellow" if causes(found) else "red"

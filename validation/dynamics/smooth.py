@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .finding import Finding
+from .form import Leaf
 from .subject import Subject, Trajectory
 
 GRID = 201
@@ -147,7 +148,12 @@ def _is_held(f: Subject, path: Trajectory, jumps: list[Place]) -> bool:
 
 def _knots(f: Subject) -> list[float]:
     """The times in theta at which an input that varies with time is known to change its piece: what is called knots there."""
-    return [float(t) for leaf in f.theta.leaves if leaf.path.endswith((".knots", "['knots']")) for t in np.ravel(leaf.value)]
+    return [float(t) for leaf in f.theta.leaves if is_knots(leaf) for t in np.ravel(leaf.value)]
+
+
+def is_knots(leaf: Leaf) -> bool:
+    """Are these the times at which an input changes its piece, and not parameters to be moved?"""
+    return leaf.path.endswith((".knots", "['knots']"))
 
 
 def _merged(lists: list[list[Place]]) -> list[Place]:
