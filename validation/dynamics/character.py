@@ -46,7 +46,7 @@ def parameters(f: Subject, points: list[Point], rng: np.random.Generator) -> Fin
     if idle:
         return Finding("f.parameters", "note", f"without influence at the {len(points)} points looked at: {', '.join(idle[:5])}; the gradient there is zero")
     n = len(f.theta.leaves)
-    return Finding("f.parameters", "ok", f"{f'all {n} leaves of theta' if n > 1 else 'theta'}, {f.theta.size} numbers, influence f at the points looked at")
+    return Finding("f.parameters", "ok", f"{f'all {n} leaves of theta have' if n > 1 else 'theta has'} an influence ({f.theta.size} numbers)")
 
 
 def _differs(f: Subject, z: np.ndarray, t: float, theta: np.ndarray) -> bool:

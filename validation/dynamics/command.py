@@ -45,10 +45,10 @@ def run(options: Any, argv: list[str]) -> int:
         screen.print_verdict(console, f, found)
         rows, why = [], "f could not be solved" if found.path is None else related.cannot(f, found.path)
         if not why and found.path is not None and not _is_hopeless(found):
-            where = related.grid(f, found.path, found.jumps)
+            where = related.grid(f, found.path, found.rough.jumps)
             with _waiting(console, "asking for solves and gradients of f ..."):
                 seconds = related.FEW_SECONDS if found.failed else related.ALL_SECONDS
-                rows = list(related.asked(f, adapters, where, found.growth, found.verdict("f.smooth") in ("note", "warn"), seconds))
+                rows = list(related.asked(f, adapters, where, found.growth, found.rough.kinks or found.rough.jumps_in_z, seconds))
             if not found.failed:
                 screen.print_relations(console, rows, [adapter.name for adapter in adapters], where.why)
             screen.print_failures(console, rows, found)

@@ -13,7 +13,7 @@ from .character import Growth
 from .finding import Finding
 from .precision import precision
 from .pullback import pullback
-from .smooth import smooth
+from .smooth import Roughness, smooth
 from .subject import Malformed, Raised, Subject, Trajectory, points, solution
 
 CHECKS = ("f.shape", "f.pure", "f.state", "f.finite", "f.precision", "f.smooth", "f.pullback", "f.time", "f.parameters", "f.rows", "f.stiffness")
@@ -28,7 +28,7 @@ class Examination:
     findings: list[Finding]
     path: Trajectory | None = None
     noise: float = 0.0
-    jumps: list[float] = field(default_factory=list)
+    rough: Roughness = field(default_factory=lambda: Roughness([], False, False))
     growth: Growth = field(default_factory=lambda: Growth(0.0, 0.0))
     autonomous: bool = False
 
@@ -75,7 +75,7 @@ def examine(f: Subject, seed: int = 0, tracer: Any = None) -> Examination:
         _made(found, "f.precision", lambda: _keep(found, "noise", precision(f, path, places, rng)))
         if found.verdict("f.precision") == "FAIL":
             found.noise = max(found.noise, SINGLE)  # so that its consequences are not counted as further defects
-        _made(found, "f.smooth", lambda: _keep(found, "jumps", smooth(f, path, found.noise)))
+        _made(found, "f.smooth", lambda: _keep(found, "rough", smooth(f, path, found.noise)))
         _made(found, "f.pullback", lambda: pullback(f, path, places, rng, found.noise, tracer))
         _made(found, "f.time", lambda: _keep(found, "autonomous", character.time(f, places)))
         _made(found, "f.parameters", lambda: character.parameters(f, places, rng))

@@ -45,7 +45,8 @@ def print_findings(console: Console, found: Examination) -> None:
     for finding in found.findings:
         if finding.diagnosis:
             style = STYLES[finding.verdict]
-            console.print(Padding(f"[{style}]{finding.id}[/{style}] {escape(finding.diagnosis)}", (0, 0, 0, 0)), highlight=False)
+            sentence = finding.diagnosis if finding.diagnosis.startswith("f ") else finding.diagnosis[0].upper() + finding.diagnosis[1:]
+            console.print(f"[{style}]{finding.id}[/{style}] {escape(sentence)}", highlight=False)
 
 
 def print_verdict(console: Console, f: Subject, found: Examination) -> None:
@@ -63,6 +64,10 @@ def print_verdict(console: Console, f: Subject, found: Examination) -> None:
 
 def print_relations(console: Console, rows: list[Row], names: list[str], why: str) -> None:
     """Relations by implementation, with the reason where one was not asked."""
+    if all(verdict.state in ("skipped", "unsupported") for _, _, verdict in rows):
+        reasons = dict.fromkeys(verdict.message for _, _, verdict in rows if verdict.state == "skipped")
+        console.print(f"[dim]Solves and gradients were not compared: {escape('; '.join(reasons))}.[/dim]", highlight=False)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("", no_wrap=True, min_width=18)
     for name in names:
@@ -75,9 +80,12 @@ def print_relations(console: Console, rows: list[Row], names: list[str], why: st
     console.print()
     console.print(f"Solves and gradients of f, compared with each other{escape(why and ' ' + why)} [dim](error in units of the allowed one)[/dim]", highlight=False)
     console.print(Padding(table, (0, 0, 0, 2)))
-    left = {verdict.message: relation.id for relation, _, verdict in rows if verdict.state in ("skipped", "not-run", "timeout")}
-    for message, id in left.items():
-        console.print(f"  [dim]{id}: {escape(message)}[/dim]", highlight=False)
+    left: dict[str, dict[str, None]] = {}
+    for relation, _, verdict in rows:
+        if verdict.state in ("skipped", "not-run", "timeout"):
+            left.setdefault(verdict.message, {})[relation.id] = None
+    for message, ids in left.items():
+        console.print(f"  [dim]{', '.join(ids)}: {escape(message)}[/dim]", highlight=False)
 
 
 def print_failures(console: Console, rows: list[Row], found: Examination) -> None:
@@ -98,7 +106,9 @@ def print_failures(console: Console, rows: list[Row], found: Examination) -> Non
         console.print(f"  [{style}]{relation.id}[/{style}] {escape(adapter.name)}: {escape(_what(verdict))}", highlight=False)
     if len(failed) > MOST:
         console.print(f"  and {len(failed) - MOST} more", highlight=False)
-    if failed and causes(found):
+    if failed and found.rough.jumps_in_z:
+        console.print("That is what the jumps in z (f.smooth) make of gradients.", highlight=False)
+    elif failed and causes(found):
         console.print("f is not smooth (f.smooth), and the derivative of a step across a jump or kink is off by a multiple of the step: these differences are "
                       "the errors to expect at this rtol.", highlight=False)
     elif failed:

@@ -29,8 +29,17 @@ class Place:
     size: float
 
 
-def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, list[float]]:
-    """f is smooth where it is looked at; and the times at which it jumps as a function of t.
+@dataclass(frozen=True)
+class Roughness:
+    """What was found: the times at which f jumps as a function of t; does it have kinks, or jumps in z, on the way?"""
+
+    jumps: list[float]
+    kinks: bool
+    jumps_in_z: bool
+
+
+def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughness]:
+    """f is smooth where it is looked at; and how it is not.
 
     An explicit step across a jump or a kink has no order: the step-size control gets through, by many small steps.
     noise: of f, relative: jumps and kinks that do not stand out of it are not looked for.
@@ -47,20 +56,21 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, list[fl
     z_jumps, z_kinks = ([p for p in places if not _near(p.s, known, f.span)] for places in (along_jumps, along_kinks))
     knots = _knots(f)
     times = sorted({round(place.s, 12) for place in jumps}, reverse=f.span < 0)
+    rough = Roughness(times, bool(kinks or z_kinks), bool(z_jumps))
 
     if jumps and all(_near(place.s, knots, f.span) for place in jumps):
-        return Finding("f.smooth", "note", f"jumps at the {len(jumps)} knots of an input in theta, where refnode's steps end by themselves"), times
+        return Finding("f.smooth", "note", f"jumps at the {len(jumps)} knots of an input in theta, where refnode's steps end by themselves"), rough
     if jumps:
         held = _is_held(f, path, jumps)
         shown = _times([place.s for place in jumps])
         text = f"jumps in t at {shown}: by {jumps[0].size:.3g} in component {f.z.place(jumps[0].component)}" + (", and constant in t between" if held else "")
         return Finding("f.smooth", "warn", text, f"f jumps at t = {shown}{' and is constant in t between (a rounded time, a table?)' if held else ''}: "
-                       f"steps across it lose their order. Give jump_ts=[{_times([place.s for place in jumps], 4)}] to the solve."), times
+                       f"steps across it lose their order. Give jump_ts=[{_times([place.s for place in jumps], 4)}] to the solve."), rough
     if z_jumps:
         shown = _times([place.s for place in z_jumps])
         return Finding("f.smooth", "warn", f"jumps on the way, as z crosses a boundary at t = {shown}, by {z_jumps[0].size:.3g}",
                        f"f jumps where the solution crosses a boundary (first at t = {z_jumps[0].s:.6g}): steps across it lose their order, and gradients "
-                       "do not see the moment of crossing. Solve up to an rn.Event there, and go on from it."), times
+                       "do not see that the moment of crossing moves: they are wrong, at every tolerance. Solve up to an rn.Event there, and go on from it."), rough
     if kinks or z_kinks:
         words = []
         if kinks:
@@ -68,8 +78,8 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, list[fl
         if z_kinks:
             more = "at least " if len(z_kinks) >= MOST else ""
             words.append(f"{more}{len(z_kinks)} kink{'s' * (len(z_kinks) > 1)} in z on the way (relu, abs, max?): steps across them are of order 2")
-        return Finding("f.smooth", "note", "; ".join(words)), times
-    return Finding("f.smooth", "ok", f"no jump or kink among {n} places in t, and {n} along the solution"), times
+        return Finding("f.smooth", "note", "; ".join(words)), rough
+    return Finding("f.smooth", "ok", f"no jump or kink among {n} places in t, and {n} along the solution"), rough
 
 
 def _scan(curve: Curve, start: float, end: float, n: int, noise: float) -> tuple[list[Place], list[Place]]:
