@@ -43,14 +43,15 @@ def run(options: Any, argv: list[str]) -> int:
             found = examine(f, options.seed, _tracer(adapters))
         screen.print_findings(console, found)
         screen.print_verdict(console, f, found)
-        rows, why = [], "f could not be solved" if found.path is None else related.cannot(f, found.path)
+        rows, few = [], (related.fewer_rows(f) if found.verdict("f.rows") == "ok" else None) or f
+        why = "f could not be solved" if found.path is None else related.cannot(few, found.path)
         if not why and found.path is not None and not _is_hopeless(found):
             where = related.grid(f, found.path, found.rough.jumps)
             with _waiting(console, "asking for solves and gradients of f ..."):
                 seconds = related.FEW_SECONDS if found.failed else related.ALL_SECONDS
-                rows = list(related.asked(f, adapters, where, found.growth, found.rough.kinks or found.rough.jumps_in_z, seconds))
+                rows = list(related.asked(few, adapters, where, found.growth, found.rough.kinks or found.rough.jumps_in_z, seconds))
             if not found.failed:
-                screen.print_relations(console, rows, [adapter.name for adapter in adapters], where.why)
+                screen.print_relations(console, rows, [adapter.name for adapter in adapters], _about(f, few, where.why))
             screen.print_failures(console, rows, found)
         elif why and not found.failed:
             console.print(f"[dim]Solves and gradients were not compared: {why}.[/dim]", highlight=False)
@@ -58,6 +59,12 @@ def run(options: Any, argv: list[str]) -> int:
         jsonl.write(Path(options.json), jsonl.header([{"name": f.name}], argv, options.seed), _rows(f, found, rows))
     unexplained = [row for row in screen.bad(rows) if row[0].level == "required" and not screen.causes(found)]
     return 1 if found.failed or unexplained else 0
+
+
+def _about(f: Subject, few: Subject, why: str) -> str:
+    """What the relations are about, where it is not all of f."""
+    rows = "" if few is f else f"for the first {len(few.z.leaves[0].value)} rows"
+    return ", ".join(part for part in (rows, why) if part)
 
 
 def _adapters() -> list[Any]:

@@ -55,8 +55,8 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
         try:
             value, back = _made(f, make, z, t)
         except Exception as error:  # the user's code or what traces it
-            text = f"{who} fails: {type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
-            return Finding("f.pullback", "FAIL", text, f"f can be solved, but not differentiated: {text}")
+            what = f"{type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
+            return Finding("f.pullback", "FAIL", f"{who} fails: {type(error).__name__}", f"f can be solved, but not differentiated: {who} fails. {what}")
         wrong = wrong or _value(f, value, z, t, noise) or _linear(f, back, rng, noise)
         if wrong:
             break

@@ -19,7 +19,7 @@ from . import differences
 from .character import Growth
 from .form import Form
 from .smooth import is_knots
-from .subject import Subject, Trajectory
+from .subject import Malformed, Raised, Subject, Trajectory
 
 ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations", "grad.linearity", "grad.scaling")  # not about f, or from another z0
 ONE_SECONDS, ALL_SECONDS, FEW_SECONDS = 2.0, 8.0, 2.0  # of processor time; few if f has a defect that explains failures
@@ -45,6 +45,22 @@ def cannot(f: Subject, path: Trajectory) -> str:
     if f.z.size == 0 or not path.pieces:
         return "there is no solution to look at"
     return ""
+
+
+def fewer_rows(f: Subject) -> Subject | None:
+    """f on the first rows of a batch, as many as can be asked about; None where z is no batch, or f needs all of it."""
+    if len(f.z.leaves) != 1 or f.z.leaves[0].value.ndim < 2:
+        return None
+    z0 = f.z.leaves[0].value
+    few = LARGEST // 4 // (z0.size // len(z0))
+    if few < 1 or few >= len(z0):
+        return None
+    smaller = Subject(f.name, f.f, z0[:few], f.ts, f.theta.given)
+    try:
+        got, expected = smaller(smaller.z.vector, f.ts[0]), f(f.z.vector, f.ts[0])[:smaller.z.size]
+    except (Raised, Malformed):
+        return None
+    return smaller if np.allclose(got, expected, rtol=1e-9, atol=1e-9 * float(np.max(np.abs(expected)))) else None
 
 
 def grid(f: Subject, path: Trajectory, jumps: list[float]) -> Grid:

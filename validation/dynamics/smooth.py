@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -150,9 +151,8 @@ def _is_confirmed(f: Subject, path: Trajectory, place: Place, noise: float, span
 
 def _is_held(f: Subject, path: Trajectory, jumps: list[Place]) -> bool:
     """Is f constant in t between the jumps?"""
-    edges = [path.times[0], *sorted(p.s for p in jumps), path.times[-1]] if f.span > 0 else [path.times[0], *sorted((p.s for p in jumps), reverse=True),
-                                                                                             path.times[-1]]
-    inner = [(a + 0.3 * (b - a), a + 0.6 * (b - a)) for a, b in zip(edges, edges[1:], strict=False) if abs(b - a) > 1e-6 * abs(f.span)]
+    edges = sorted([path.times[0], *(place.s for place in jumps), path.times[-1]])
+    inner = [(a + 0.3 * (b - a), a + 0.6 * (b - a)) for a, b in itertools.pairwise(edges) if b - a > 1e-6 * abs(f.span)]
     return all(np.array_equal(f(f.z.vector, a), f(f.z.vector, b)) for a, b in inner)
 
 
