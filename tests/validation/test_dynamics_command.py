@@ -180,9 +180,8 @@ def test_forms_go_to_vectors_and_back():
 
 def relations(module, name):
     f, found = examined(module, name)
-    where = related.grid(f, found.path, found.rough.jumps)
-    return {(relation.id, adapter.name): verdict for relation, adapter, verdict
-            in related.asked(f, _adapters(), where, found.growth, found.rough.kinks or found.rough.jumps_in_z)}
+    where = related.grid(f, found.path, found.growth, found.rough)
+    return {(relation.id, adapter.name): verdict for relation, adapter, verdict in related.asked(f, _adapters(), where)}
 
 
 def test_relations_hold_for_a_right_function():
@@ -255,7 +254,9 @@ def test_wrong_arguments_get_one_sentence(arguments, words, capsys):
 
 def test_without_refnode_the_checks_of_f_are_made_all_the_same(tmp_path):
     """The suite examines f in a process where refnode cannot be imported: no relation then needs it."""
-    code = f"import sys; sys.modules['refnode'] = None; from refnode_validation.cli import main; sys.exit(main(['--dynamics', {str(FOLDER / 'three.py')!r} + ':single']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "100"}, check=False)
+    word = f"{FOLDER / 'three.py'}:single"
+    code = f"import sys; sys.modules['refnode'] = None; from refnode_validation.cli import main; sys.exit(main(['--dynamics', {word!r}]))"
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 1, done.stderr
     assert "theta['W1'] loses all digits" in re.sub(r"\s+", " ", done.stdout)

@@ -44,7 +44,8 @@ def parameters(f: Subject, points: list[Point], rng: np.random.Generator) -> Fin
     if not f.theta.leaves:
         return Finding("f.parameters", "note", "theta holds no floating-point numbers: there is nothing to train")
     if idle:
-        return Finding("f.parameters", "note", f"without influence at the {len(points)} points looked at: {', '.join(idle[:5])}; the gradient there is zero")
+        text = f"without influence at the {len(points)} points looked at: {', '.join(idle[:5])}; the gradient there is zero"
+        return Finding("f.parameters", "note", text)
     n = len(f.theta.leaves)
     return Finding("f.parameters", "ok", f"{f'all {n} leaves of theta have' if n > 1 else 'theta has'} an influence ({f.theta.size} numbers)")
 
@@ -72,7 +73,8 @@ def rows(f: Subject, point: Point) -> Finding | None:
     seen = float(np.max(change[row != 0], initial=0.0))
     if seen <= 1e3 * max(leaf.eps for leaf in f.z.leaves) * (float(np.max(change)) + size):
         return Finding("f.rows", "ok", f"the {n} rows of z do not influence each other: a batch (one step size for all)")
-    return Finding("f.rows", "note", f"the rows of z influence each other, by {seen / max(float(np.max(change)), 1e-300):.1e} of a row's own change: no batch")
+    share = seen / float(np.max(change))
+    return Finding("f.rows", "note", f"the rows of z influence each other, by {share:.1e} of a row's own change: no batch")
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,10 @@ def run(options: Any, argv: list[str]) -> int:
         rows, few = [], (related.fewer_rows(f) if found.verdict("f.rows") == "ok" else None) or f
         why = "f could not be solved" if found.path is None else related.cannot(few, found.path)
         if not why and found.path is not None and not _is_hopeless(found):
-            where = related.grid(f, found.path, found.rough.jumps)
+            where = related.grid(f, found.path, found.growth, found.rough)
             with _waiting(console, "asking for solves and gradients of f ..."):
                 seconds = related.FEW_SECONDS if found.failed else related.ALL_SECONDS
-                rows = list(related.asked(few, adapters, where, found.growth, found.rough.kinks or found.rough.jumps_in_z, seconds))
+                rows = list(related.asked(few, adapters, where, seconds))
             if not found.failed:
                 screen.print_relations(console, rows, [adapter.name for adapter in adapters], _about(f, few, where.why))
             screen.print_failures(console, rows, found)
@@ -89,7 +89,10 @@ def _waiting(console: Any, text: str) -> Any:
 
 def _rows(f: Subject, found: Examination, rows: list[tuple[Any, Any, Verdict]]) -> list[dict[str, Any]]:
     """Findings and relations as lines of the report."""
-    lines = [jsonl.row(Result("f", finding.id, f.name, "forward", None, _verdict(finding)), OUTCOMES.get(finding.verdict, "ok")) for finding in found.findings]
+    lines = []
+    for finding in found.findings:
+        result = Result("f", finding.id, f.name, "forward", None, _verdict(finding))
+        lines.append(jsonl.row(result, OUTCOMES.get(finding.verdict, "ok")))
     for relation, adapter, verdict in rows:
         outcome = {"pass": "ok", "fail": "UNEXPECTED", "error": "UNEXPECTED"}.get(verdict.state, "neutral")
         lines.append(jsonl.row(Result(adapter.name, relation.id, f.name, "forward", None, verdict), outcome))

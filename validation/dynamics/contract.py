@@ -27,7 +27,8 @@ def shape(f: Subject) -> Finding:
     try:
         f(f.z.vector, f.ts[0])
     except Malformed as error:
-        return Finding("f.shape", "FAIL", str(error), f"{error}{'' if str(error).endswith('?') else '.'} f must return exactly the shape of z; nothing is broadcast.")
+        stop = "" if str(error).endswith("?") else "."
+        return Finding("f.shape", "FAIL", str(error), f"{error}{stop} f must return exactly the shape of z; nothing is broadcast.")
     out = f.returned(f.z.tree(f.z.vector), f.ts[0], f.theta.tree(f.theta.vector))
     given, wanted = _dtypes(out), {str(leaf.value.dtype) for leaf in f.z.leaves}
     text = f"returns {f.z}" if len(f.z.leaves) == 1 else f"returns the structure of z: {f.z}"
@@ -112,13 +113,17 @@ def finite(f: Subject, path: Trajectory, points: list[Point]) -> Finding:
     for z, t in points:
         value = f(z, t)
         if not np.all(np.isfinite(value)):
-            text = f"f is {value[~np.isfinite(value)][0]} at t = {t:.4g}, near the solution, in component {f.z.place(int(np.argmax(~np.isfinite(value))))}"
+            i = int(np.argmax(~np.isfinite(value)))
+            text = f"f is {value[i]} at t = {t:.4g}, near the solution, in component {f.z.place(i)}"
             return Finding("f.finite", "FAIL", text, f"{text}. Solvers look around the solution: extend f's domain a little, or change variables.")
-    reached = f"; SciPy stopped at t = {path.times[-1]:.4g} after {path.calls} evaluations" if not path.complete else f"; z(t) exists up to t = {f.ts[-1]:.4g}"
+    reached = f"z(t) exists up to t = {f.ts[-1]:.4g}"
+    if not path.complete:
+        reached = f"SciPy stopped at t = {path.times[-1]:.4g} after {path.calls} evaluations"
     if where:
         return Finding("f.finite", "warn", f"finite on the solution, but not in a trial stage{where}",
-                       f"f is not finite close to the solution{where}: each such step is rejected and tried again. Extend f's domain, or change variables.")
-    return Finding("f.finite", "ok", f"at {len(points)} places on and near the solution{reached}")
+                       f"f is not finite close to the solution{where}: each such step is rejected and tried again. "
+                       "Extend f's domain, or change variables.")
+    return Finding("f.finite", "ok", f"at {len(points)} places on and near the solution; {reached}")
 
 
 def _where(f: Subject, path: Trajectory) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import random
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -68,8 +69,10 @@ def _diagnosis(f: Subject, differing: dict[str, Any], culprits: list[str]) -> st
     if list(differing) == ["asked in the same array with other numbers in it"]:
         return f"f remembers arrays by identity, not by value{who}; solvers use arrays again. Drop the cache, or compare values."
     if at_once:
-        return f"f has a hidden state{who}: it gives two values for the same (z, t, theta). What changes along the solution belongs in z, or is a function of t."
-    return f"f has a hidden state{who}: its value depends on what was asked before. Solvers ask in any order, and twice; drop the cache, or key it by z, t and theta."
+        return (f"f has a hidden state{who}: it gives two values for the same (z, t, theta). "
+                "What changes along the solution belongs in z, or is a function of t.")
+    return (f"f has a hidden state{who}: its value depends on what was asked before. "
+            "Solvers ask in any order, and twice; drop the cache, or key it by z, t and theta.")
 
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
@@ -105,7 +108,7 @@ def _close(f: Subject, points: list[Point]) -> Pairs:
 def _first_asked(f: Subject, points: list[Point]) -> Pairs:
     """Pairs (asked at a t, or z, where another z, or t, was asked first; asked next to it, where nothing was): equal to 1e-6, unless f jumps."""
     found = []
-    for (z, t), (other_z, other_t) in zip(points[1:], points[2:], strict=False):
+    for (z, t), (other_z, other_t) in itertools.pairwise(points[1:]):
         new_t, next_t = t + 1e-12 * (other_t - t), t + 1.1e-12 * (other_t - t)
         f(other_z, new_t)
         found.append((f(z, new_t), f(z, next_t)))
@@ -143,14 +146,15 @@ def _worst(f: Subject, pairs: Pairs) -> tuple[float, str, int]:
         error = np.where(same, 0.0, np.abs(got - expected) / size)
         error = np.where(np.isfinite(error), error, np.inf)
         if np.max(error) > worst:
-            worst, where = float(np.max(error)), f"most in component {f.z.place(int(np.argmax(error)))} ({np.count_nonzero(error)} of {error.size} differ)"
+            worst = float(np.max(error))
+            where = f"most in component {f.z.place(int(np.argmax(error)))} ({np.count_nonzero(error)} of {error.size} differ)"
     return worst, where, n
 
 
 def snapshot(f: Callable[..., Any]) -> dict[str, Any]:
     """What f could remember by: NumPy's and Python's global generators, and each variable of its own that is data, by a describing name."""
     found: dict[str, Any] = {
-        "the state of np.random": _digest(np.random.get_state()),  # noqa: NPY002 (what users of the old functions draw from)
+        "the state of np.random": _digest(np.random.get_state()),
         "the state of random": hash(random.getstate()),
     }
     for name, value in _variables(f):
@@ -174,7 +178,7 @@ def _variables(f: Any, depth: int = 0, seen: set[int] | None = None) -> Iterator
         f = f.__func__
     elif not isinstance(f, types.FunctionType):
         yield from _named("its attribute ", getattr(f, "__dict__", {}))
-        f = getattr(type(f), "__call__", None)
+        f = type(f).__dict__.get("__call__")
         if not isinstance(f, types.FunctionType):
             return
     yield from _named(f"its attribute {f.__name__}.", vars(f))

@@ -42,7 +42,8 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
         where = f"{_joined(rounded)} {'is' if len(rounded) == 1 else 'are'} rounded to float32 inside f" if rounded else single
         also = f", and {single}" if rounded and single else ""
         about = f"; noise {noise:.0e} of |f| in {component}" if noise > 1e-12 else ""
-        return Finding("f.precision", "FAIL", f"{where}{also}{about}", f"f computes in float32: {_remedy(f, rounded, single)}", max(ratio, 2.0)), noise
+        diagnosis = f"f computes in float32: {_remedy(rounded, single)}"
+        return Finding("f.precision", "FAIL", f"{where}{also}{about}", diagnosis, max(ratio, 2.0)), noise
     if ratio <= 1:
         return Finding("f.precision", "ok", text, ratio=ratio), noise
     text = f"f carries {digits:.1f} digits, worst in {component}, of {-math.log10(eps):.1f}"
@@ -54,12 +55,13 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
                    f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
 
 
-def _remedy(f: Subject, rounded: list[str], single: str) -> str:
+def _remedy(rounded: list[str], single: str) -> str:
     if not rounded:
-        return f"{single}, which leaves 7 digits: by a cast, or by a difference of terms 1e7 times as large. Tolerances below 1e-6 cannot be met."
+        return (f"{single}, which leaves 7 digits: by a cast, or by a difference of terms 1e7 times as large. "
+                "Tolerances below 1e-6 cannot be met.")
     if not single and all(path.startswith("theta") for path in rounded):
-        return (f"{_joined(rounded)} {'loses' if len(rounded) == 1 else 'lose'} all digits after the 7th. z(t) is off by about 1e-7, and small updates of theta are "
-                "lost; cast once, outside f, or not at all.")
+        return (f"{_joined(rounded)} {'loses' if len(rounded) == 1 else 'lose'} all digits after the 7th. z(t) is off by about 1e-7, and small "
+                "updates of theta are lost; cast once, outside f, or not at all.")
     return f"of {_joined(rounded)} it sees 7 digits only. Tolerances below 1e-6 cannot be met; remove the cast, keep float64 throughout."
 
 
@@ -112,9 +114,9 @@ def _rounded_value(f: Subject, points: list[Point]) -> str:
     both = np.concatenate([values, moved])
     with np.errstate(all="ignore"):
         single = varies & np.all(both == both.astype(np.float32), axis=0)
-    if not np.any(single):
-        return ""
-    return f"{'all' if np.all(single) else 'the'} values of f{'' if np.all(single) else f' in {f.z.place(int(np.argmax(single)))}'} are float32 numbers"
+    if np.all(single):
+        return "all values of f are float32 numbers" if single.size else ""
+    return f"the values of f in {f.z.place(int(np.argmax(single)))} are float32 numbers" if np.any(single) else ""
 
 
 def _rounded_arguments(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator) -> list[str]:

@@ -39,7 +39,8 @@ class Slope:
 def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, noise: float, tracer: Any = None) -> Finding:
     """back(g) = (g df/dz, g df/dt, g df/dtheta), against central differences at three step sizes; and back is linear in g.
 
-    A slope is judged only where the three differences agree. noise: of f, relative. tracer: an implementation's own pullback(f, *args), for an f that brings none.
+    A slope is judged only where the three differences agree. noise: of f, relative. tracer: (name, pullback(f, *args)) of an implementation,
+    for an f that brings none.
     Statement: S8, S9, S10
     """
     own = getattr(f.f, "pullback", None)
@@ -56,7 +57,8 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
             value, back = _made(f, make, z, t)
         except Exception as error:  # the user's code or what traces it
             what = f"{type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
-            return Finding("f.pullback", "FAIL", f"{who} fails: {type(error).__name__}", f"f can be solved, but not differentiated: {who} fails. {what}")
+            return Finding("f.pullback", "FAIL", f"{who} fails: {type(error).__name__}",
+                           f"f can be solved, but not differentiated: {who} fails. {what}")
         wrong = wrong or _value(f, value, z, t, noise) or _linear(f, back, rng, noise)
         if wrong:
             break
@@ -67,7 +69,7 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
             except ValueError as error:
                 wrong = str(error)
                 break
-            slopes += _slopes(f, path, z, t, g, cotangents, rng)
+            slopes += [slope for way in _ways(f, path, z, t, cotangents, rng) for slope in _slope(way, g)]
     if wrong:
         return Finding("f.pullback", "FAIL", f"{who}: {wrong}", f"{who[0].upper() + who[1:]} is wrong: {wrong}.")
     judged = [slope for slope in slopes if slope.spread <= slope.agree]
@@ -93,7 +95,8 @@ def _verdict(f: Subject, who: str, slopes: list[Slope], judged: list[Slope], poi
     if not judged:
         return Finding("f.pullback", "note", f"not judged: differences of f at three step sizes disagree in all of {len(slopes)} directions")
     skipped = f"; {len(slopes) - len(judged)} directions not judged, where differences disagree" if len(judged) < len(slopes) else ""
-    return Finding("f.pullback", "ok", f"{who} agrees with differences to {max(worst, 1e-16):.0e} in {len(judged)} directions, and is linear{skipped}")
+    text = f"{who} agrees with differences to {max(worst, 1e-16):.0e} in {len(judged)} directions, and is linear{skipped}"
+    return Finding("f.pullback", "ok", text)
 
 
 def _made(f: Subject, make: Any, z: np.ndarray, t: float) -> tuple[Any, Back]:
@@ -146,36 +149,48 @@ def _cotangents(f: Subject, back: Back, g: np.ndarray) -> np.ndarray:
     return np.concatenate([f.z.cotangent(dz, "the cotangent of z"), [float(dt)], f.theta.cotangent(dtheta, "the cotangent of theta")])
 
 
-def _slopes(f: Subject, path: Trajectory, z: np.ndarray, t: float, g: np.ndarray, cotangents: np.ndarray, rng: np.random.Generator) -> Iterator[Slope]:
-    """One random direction in each leaf of z, in t, and in each leaf of theta."""
+@dataclass(frozen=True)
+class Way:
+    """A random direction in one leaf: its cotangent along it, and f at a distance h. eps: of the leaf's precision."""
+
+    leaf: str
+    eps: float
+    got: float
+    at: Callable[[float], np.ndarray]
+
+
+def _ways(f: Subject, path: Trajectory, z: np.ndarray, t: float, cotangents: np.ndarray, rng: np.random.Generator) -> Iterator[Way]:
+    """One in each leaf of z, in t, and in each leaf of theta that may be moved."""
     D = f.z.size
     for leaf, start in [*((leaf, 0) for leaf in f.z.leaves), *((leaf, D + 1) for leaf in f.theta.leaves if not is_knots(leaf))]:
-        x = f.z.vector if start == 0 else f.theta.vector
-        size = path.scale[leaf.part] if start == 0 else _size(x[leaf.part])
+        size = path.scale[leaf.part] if start == 0 else _size(f.theta.vector[leaf.part])
         direction = rng.uniform(0.5, 1.0, size.size) * rng.choice([-1, 1], size.size) * size
         its = cotangents[start + leaf.part.start:start + leaf.part.stop]
-        yield from _slope(f, leaf.path, leaf.eps, its, direction, g, lambda h, d=direction, part=leaf.part, of_z=start == 0: _at(f, z, t, part, h * d, of_z))
-    size_t = max(abs(f.span), 1e-300)
-    room = min(abs(t - f.ts[0]), abs(t - f.ts[-1]))
-    if room >= STEPS[0] * size_t:
-        yield from _slope(f, "t", 2.0**-52, cotangents[D:D + 1], np.array([size_t]), g, lambda h: f(z, inside(f, t + h * size_t)))
+
+        def at(h: float, part: slice = leaf.part, direction: np.ndarray = direction, of_z: bool = start == 0) -> np.ndarray:
+            return _at(f, z, t, part, h * direction, of_z)
+
+        yield Way(leaf.path, leaf.eps, float(its @ direction), at)
+    if min(abs(t - f.ts[0]), abs(t - f.ts[-1])) >= STEPS[0] * abs(f.span):
+        yield Way("t", 2.0**-52, float(cotangents[D]) * f.span, lambda h: f(z, inside(f, t + h * f.span)))
 
 
-def _slope(f: Subject, name: str, eps: float, cotangent: np.ndarray, direction: np.ndarray, g: np.ndarray, along: Callable[[float], np.ndarray]) -> Iterator[Slope]:
-    coarser = (eps / 2.0**-52) ** (1 / 3)
+def _slope(way: Way, g: np.ndarray) -> Iterator[Slope]:
+    """g . df along a direction; nothing where f cannot be asked there."""
+    coarser = (way.eps / 2.0**-52) ** (1 / 3)
     steps = [h * coarser for h in STEPS]
     try:
-        values = [(along(h), along(-h)) for h in steps]
+        values = [(way.at(h), way.at(-h)) for h in steps]
     except (Raised, Malformed):
         return
-    if not all(np.all(np.isfinite(side)) for pair in values for side in pair) or not np.isfinite(cotangent).all():
+    if not all(np.all(np.isfinite(side)) for pair in values for side in pair) or not np.isfinite(way.got):
         return
     first, second, third = (float(g @ (up - down)) / (2 * h) for h, (up, down) in zip(steps, values, strict=True))
-    got = float(cotangent @ direction)
     size = max(float(np.abs(g) @ np.abs(up - down)) / (2 * h) for h, (up, down) in zip(steps, values, strict=True))
-    scale = max(size, abs(got), 1e-300)
-    rounding = 4 * eps * float(np.abs(g) @ np.abs(values[0][0])) / steps[1] if size else 0.0
-    yield Slope(name, got, second, (max(abs(second - third), abs(first - second) / 100) + rounding) / scale, scale, AGREE * coarser)
+    scale = max(size, abs(way.got), 1e-300)
+    rounding = 4 * way.eps * float(np.abs(g) @ np.abs(values[0][0])) / steps[1] if size else 0.0
+    spread = (max(abs(second - third), abs(first - second) / 100) + rounding) / scale
+    yield Slope(way.leaf, way.got + 0.0, second, spread, scale, AGREE * coarser)
 
 
 def _at(f: Subject, z: np.ndarray, t: float, part: slice, move: np.ndarray, of_z: bool) -> np.ndarray:
@@ -212,8 +227,8 @@ def _is_transposed(f: Subject, leaf: Leaf, point: Point, make: Any, rng: np.rand
     g = rng.standard_normal(f.z.size)
     got = _cotangents(f, _made(f, make, z, t)[1], g)[f.z.size + 1 + leaf.part.start:f.z.size + 1 + leaf.part.stop].reshape(leaf.value.shape)
     h = 1e-5 * float(np.max(np.abs(leaf.value)) or 1.0)
-    steps = np.eye(leaf.value.size) * h
-    right = np.array([g @ (_at(f, z, t, leaf.part, e, False) - _at(f, z, t, leaf.part, -e, False)) / (2 * h) for e in steps]).reshape(leaf.value.shape)
+    changes = [_at(f, z, t, leaf.part, e, False) - _at(f, z, t, leaf.part, -e, False) for e in h * np.eye(leaf.value.size)]
+    right = (np.stack(changes) @ g / (2 * h)).reshape(leaf.value.shape)
     return bool(np.allclose(got, right.T, rtol=1e-4, atol=1e-4 * np.max(np.abs(right))))
 
 

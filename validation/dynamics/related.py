@@ -18,7 +18,7 @@ from ..verdicts import Verdict
 from . import differences
 from .character import Growth
 from .form import Form
-from .smooth import is_knots
+from .smooth import Roughness, is_knots
 from .subject import Malformed, Raised, Subject, Trajectory
 
 ELSEWHERE = ("solve.purity", "solve.batch", "solve.f32", "solve.evaluations", "grad.linearity", "grad.scaling")  # not about f, or from another z0
@@ -30,9 +30,11 @@ DIGITS_OF_ADJOINT, DIGITS_BACK = 2.5, 5.0
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the relations are asked: the times, and a sentence where they are not all of ts."""
+    """Where the relations are asked: the times, a phrase where they are not all of ts, and what is known of f there."""
 
     ts: np.ndarray
+    growth: Growth
+    rough: Roughness
     why: str = ""
 
 
@@ -63,20 +65,20 @@ def fewer_rows(f: Subject) -> Subject | None:
     return smaller if np.allclose(got, expected, rtol=1e-9, atol=1e-9 * float(np.max(np.abs(expected)))) else None
 
 
-def grid(f: Subject, path: Trajectory, jumps: list[float]) -> Grid:
+def grid(f: Subject, path: Trajectory, growth: Growth, rough: Roughness) -> Grid:
     """ts, or eleven times; only up to the first jump of f in t, and only as far as RK45 goes in 150 steps."""
     end, why = path.times[-1], ""
     if len(path.pieces) > MOST_STEPS:
         end, why = path.times[MOST_STEPS], f"up to t = {path.times[MOST_STEPS]:.4g}, the first {MOST_STEPS} steps"
-    first = next((t for t in jumps if abs(t - f.ts[0]) > 1e-3 * abs(f.span)), None)
+    first = next((t for t in rough.jumps if abs(t - f.ts[0]) > 1e-3 * abs(f.span)), None)
     if first is not None and abs(first - f.ts[0]) < abs(end - f.ts[0]):
         end, why = first - 1e-9 * f.span, f"up to the first jump, at t = {first:.6g}"
     if not why and 3 <= f.ts.size <= 33 and path.complete:
-        return Grid(f.ts)
-    return Grid(np.linspace(f.ts[0], end, 11), why)
+        return Grid(f.ts, growth, rough)
+    return Grid(np.linspace(f.ts[0], end, 11), growth, rough, why)
 
 
-def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: bool, seconds: float = ALL_SECONDS) -> Iterator[tuple[Relation, Any, Verdict]]:
+def asked(f: Subject, adapters: list[Any], where: Grid, seconds: float = ALL_SECONDS) -> Iterator[tuple[Relation, Any, Verdict]]:
     """Every relation that applies, for every implementation: those that need no gradient for the first of each package only."""
     deadline = time.process_time() + seconds
     shared = _posed(f, None, where)  # one, so that its condition is estimated once
@@ -90,7 +92,7 @@ def asked(f: Subject, adapters: list[Any], where: Grid, growth: Growth, kinks: b
                 if package in packages:
                     continue
                 packages.add(package)
-            yield relation, ask.adapter, _one(f, relation, ask, task, clock, deadline, growth, where, kinks)
+            yield relation, ask.adapter, _one(f, relation, ask, task, clock, where, deadline)
 
 
 def relations(f: Subject) -> list[Relation]:
@@ -103,8 +105,8 @@ def relations(f: Subject) -> list[Relation]:
     return [*general[:last_value + 1], differences.relation(movable), *general[last_value + 1:]]
 
 
-def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[float], deadline: float, growth: Growth, where: Grid, kinks: bool) -> Verdict:
-    reason = _out_of_place(f, relation, ask, growth, where, kinks)
+def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[float], where: Grid, deadline: float) -> Verdict:
+    reason = _out_of_place(f, relation, ask, where)
     if reason:
         return Verdict("skipped", message=reason)
     if time.process_time() > deadline:
@@ -125,18 +127,18 @@ def _one(f: Subject, relation: Relation, ask: Ask, task: Posed, clock: list[floa
         return Verdict("error", message=f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
 
 
-def _out_of_place(f: Subject, relation: Relation, ask: Ask, growth: Growth, where: Grid, kinks: bool) -> str:
+def _out_of_place(f: Subject, relation: Relation, ask: Ask, where: Grid) -> str:
     """Why a relation would say nothing about f, or nothing."""
     of_gradients = any(need.startswith("grad") for need in relation.needs)
     if of_gradients and any(leaf.value.dtype.kind == "c" for leaf in f.z.leaves):
         return "complex states are not differentiated"
     longer = max(1.0, float(np.max(np.abs(np.diff(where.ts))) / np.max(np.abs(np.diff(f.ts)))))
-    if of_gradients and ask.adapter.mode == "adjoint" and growth.between * longer > DIGITS_OF_ADJOINT * math.log(10):
+    if of_gradients and ask.adapter.mode == "adjoint" and where.growth.between * longer > DIGITS_OF_ADJOINT * math.log(10):
         return "solving z backwards loses too many digits here: see f.stiffness"
     share = abs((where.ts[-1] - where.ts[0]) / f.span)
-    if relation.id.startswith("solve.reverse") and growth.whole * share > DIGITS_BACK * math.log(10):
+    if relation.id.startswith("solve.reverse") and where.growth.whole * share > DIGITS_BACK * math.log(10):
         return "the way back amplifies errors too much: see f.stiffness"
-    if relation.id == "grad.dual" and kinks:
+    if relation.id == "grad.dual" and (where.rough.kinks or where.rough.jumps_in_z):
         return "across kinks of f the variational equation is not smooth enough"
     return ""
 

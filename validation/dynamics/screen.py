@@ -55,7 +55,8 @@ def print_verdict(console: Console, f: Subject, found: Examination) -> None:
     about = f"{made} checks, {f.calls} calls of f, {1e6 * f.cost:.3g} us each"
     if found.failed:
         n = len(found.failed)
-        console.print(f"[bold red]f has {n} defect{'s' * (n > 1)}[/bold red]: {', '.join(finding.id for finding in found.failed)}. [dim]{about}[/dim]", highlight=False)
+        ids = ", ".join(finding.id for finding in found.failed)
+        console.print(f"[bold red]f has {n} defect{'s' * (n > 1)}[/bold red]: {ids}. [dim]{about}[/dim]", highlight=False)
     else:
         warned = [finding.id for finding in found.findings if finding.verdict == "warn"]
         more = f"; worth a thought: {', '.join(warned)}" if warned else ""
@@ -78,7 +79,8 @@ def print_relations(console: Console, rows: list[Row], names: list[str], why: st
         if not all(verdict.state == "unsupported" for verdict in mine.values()):
             table.add_row(relation.id, *[_cell(mine.get(name), relation.level) for name in names], f"[dim]{escape(relation.title)}[/dim]")
     console.print()
-    console.print(f"Solves and gradients of f, compared with each other{escape(why and ' ' + why)} [dim](error in units of the allowed one)[/dim]", highlight=False)
+    title = f"Solves and gradients of f, compared with each other{escape(why and ' ' + why)}"
+    console.print(f"{title} [dim](error in units of the allowed one)[/dim]", highlight=False)
     console.print(Padding(table, (0, 0, 0, 2)))
     left: dict[str, dict[str, None]] = {}
     for relation, _, verdict in rows:
@@ -99,7 +101,8 @@ def print_failures(console: Console, rows: list[Row], found: Examination) -> Non
         n = sum(verdict.state == "pass" for _, _, verdict in rows)
         if failed or n:
             names = ", ".join(f"{id} {_how_bad(verdict)}" for id, verdict in worst.items())
-            console.print(f"[dim]Between solves and gradients of f, {n} relations hold{f'; these fail in consequence: {names}' if names else ''}.[/dim]", highlight=False)
+            consequence = f"; these fail in consequence: {names}" if names else ""
+            console.print(f"[dim]Between solves and gradients of f, {n} relations hold{consequence}.[/dim]", highlight=False)
         return
     for relation, adapter, verdict in failed[:MOST]:
         style = "yellow" if causes(found) else "red"
@@ -109,8 +112,8 @@ def print_failures(console: Console, rows: list[Row], found: Examination) -> Non
     if failed and found.rough.jumps_in_z:
         console.print("That is what the jumps in z (f.smooth) make of gradients.", highlight=False)
     elif failed and causes(found):
-        console.print("f is not smooth (f.smooth), and the derivative of a step across a jump or kink is off by a multiple of the step: these differences are "
-                      "the errors to expect at this rtol.", highlight=False)
+        console.print("f is not smooth (f.smooth), and the derivative of a step across a jump or kink is off by a multiple of the step: "
+                      "these differences are the errors to expect at this rtol.", highlight=False)
     elif failed:
         console.print("No check of f explains this: it may be the solver or the gradient. Please report it, with f.", highlight=False)
 
@@ -136,7 +139,9 @@ def is_bad(verdict: Verdict) -> bool:
 
 def _what(verdict: Verdict) -> str:
     worst = verdict.worst
-    return f"{worst.quantity} got {worst.got:.8g}, expected {worst.expected:.8g}, ratio {ratio_text(worst.ratio)}" if worst else f"{verdict.state}: {verdict.message}"
+    if worst is None:
+        return f"{verdict.state}: {verdict.message}"
+    return f"{worst.quantity} got {worst.got:.8g}, expected {worst.expected:.8g}, ratio {ratio_text(worst.ratio)}"
 
 
 def _cell(verdict: Verdict | None, level: str) -> str:

@@ -64,14 +64,16 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughne
     if jumps:
         held = _is_held(f, path, jumps)
         shown = _times([place.s for place in jumps])
-        text = f"jumps in t at {shown}: by {jumps[0].size:.3g} in component {f.z.place(jumps[0].component)}" + (", and constant in t between" if held else "")
-        return Finding("f.smooth", "warn", text, f"f jumps at t = {shown}{' and is constant in t between (a rounded time, a table?)' if held else ''}: "
+        text = f"jumps in t at {shown}: by {jumps[0].size:.3g} in {f.z.place(jumps[0].component)}{', constant in t between' if held else ''}"
+        between = " and is constant in t between (a rounded time, a table?)" if held else ""
+        return Finding("f.smooth", "warn", text, f"f jumps at t = {shown}{between}: "
                        f"steps across it lose their order. Give jump_ts=[{_times([place.s for place in jumps], 4)}] to the solve."), rough
     if z_jumps:
         shown = _times([place.s for place in z_jumps])
         return Finding("f.smooth", "warn", f"jumps on the way, as z crosses a boundary at t = {shown}, by {z_jumps[0].size:.3g}",
-                       f"f jumps where the solution crosses a boundary (first at t = {z_jumps[0].s:.6g}): steps across it lose their order, and gradients "
-                       "do not see that the moment of crossing moves: they are wrong, at every tolerance. Solve up to an rn.Event there, and go on from it."), rough
+                       f"f jumps where the solution crosses a boundary (first at t = {z_jumps[0].s:.6g}): steps across it lose their order, and "
+                       "gradients do not see that the moment of crossing moves: they are wrong, at every tolerance. Solve up to an rn.Event there, "
+                       "and go on from it."), rough
     if kinks or z_kinks:
         words = []
         if kinks:
@@ -143,7 +145,7 @@ def _is_confirmed(f: Subject, path: Trajectory, place: Place, noise: float, span
     """Is a kink found along the solution one of f, and not of the solution's interpolant? On the straight line through z there, it is there too."""
     t, w = place.s, 1e-5 * span
     z, velocity = path(t), f(path(t), t)
-    curve = lambda s: f(z + s * velocity, t)  # noqa: E731 (a line in z)
+    curve = lambda s: f(z + s * velocity, t)
     values = np.stack([curve(s) for s in (-w, 0.0, w)])
     scale = np.max(np.abs(values), axis=0) + 1e-3 * np.max(np.abs(values), initial=0.0) + 1e-300
     return _kink(curve, -w, w, scale, float(np.max(np.abs(np.diff(values, axis=0)) / scale)) / w, noise) is not None

@@ -4,8 +4,7 @@ import numpy as np
 
 import refnode as rn
 from refnode.models.nets import mlp, mlp_init
-from tests.zoo import FORCED_THETA, forced, linear, mlp_parameters
-from tests.zoo import mlp as timed_mlp
+from tests import zoo
 
 RNG = np.random.default_rng(7)
 SPIRAL = np.array([[-0.1, 2.0], [-2.0, -0.1]])
@@ -98,6 +97,7 @@ def own_pullback(z, t, theta):
 
 
 brings_its_own.pullback = own_pullback
+forced, linear, timed_mlp = zoo.forced, zoo.linear, zoo.mlp
 compiled = rn.compiled(timed_mlp)
 
 
@@ -119,10 +119,10 @@ Z2 = np.array([0.7, -0.4])
 H = RNG.normal(size=(2, 2))
 
 ARGUMENTS = {
-    "forced": (Z2, TS, FORCED_THETA),
+    "forced": (Z2, TS, zoo.FORCED_THETA),
     "linear": (np.array([0.3, -1.2]), TS, SPIRAL),
-    "timed_mlp": (RNG.normal(size=(4, 2)), TS, mlp_parameters(RNG, 2, 8)),
-    "compiled": (RNG.normal(size=(4, 2)), TS, mlp_parameters(RNG, 2, 8)),
+    "timed_mlp": (RNG.normal(size=(4, 2)), TS, zoo.mlp_parameters(RNG, 2, 8)),
+    "compiled": (RNG.normal(size=(4, 2)), TS, zoo.mlp_parameters(RNG, 2, 8)),
     "cubed": (np.array([2.0, 0.0]), TS, mlp_init(RNG, (2, 16, 2))),
     "lotka_volterra": ([1.0, 1.5], TS, np.array([1.5, 1.0, 3.0, 1.0])),
     "listed": ([2.0, 0.0], TS, {"mu": 1.3}),
@@ -140,6 +140,6 @@ ARGUMENTS = {
     "brings_its_own": (Z2, TS, (H, 1.7)),
     "oscillator": (Z2, TS[::-1].copy(), 4.0),
     "single": (np.array([0.7, -0.4], np.float32), TS, np.array([1.7, 0.2, 0.6, 1.3], np.float32)),
-    "late": (Z2, TS + 1e4, FORCED_THETA),
+    "late": (Z2, TS + 1e4, zoo.FORCED_THETA),
 }
 single = late = forced

@@ -47,7 +47,7 @@ def noisy(z, t, theta):
 
 
 def old_noise(z, t, theta):
-    return net(z, t, theta) * (np.random.random(3) > 0.1)  # noqa: NPY002
+    return net(z, t, theta) * (np.random.random(3) > 0.1)
 
 
 def annealed(z, t, theta):
