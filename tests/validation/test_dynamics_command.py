@@ -64,6 +64,8 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("hidden", "counter", "f.state", "the global calls changed"),
     ("hidden", "cache", "f.state", "the global memory changed .* depends on what was asked before"),
     ("hidden", "by_time", "f.state", "the default of cached changed .* depends on what was asked before"),
+    ("hidden", "for_ever", "f.state", "the global values changed"),
+    ("hidden", "by_layer", "f.state", "the default of kept changed"),
     ("hidden", "heavy_ball", "f.state", "the global momentum changed .* two values for the same"),
     ("hidden", "noisy", "f.state", "draws random numbers: the random generator noise|draws random numbers .the random generator noise"),
     ("hidden", "old_noise", "f.state", "draws random numbers .the state of np.random"),
@@ -82,6 +84,7 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("pullbacks", "transposed", "f.pullback", r"wrong cotangent of theta\[0\]\['W'\]: .* transpose of the right one"),
     ("pullbacks", "not_transposed", "f.pullback", r"wrong cotangent of z: .* Those of t, theta\[0\]\['W'\], theta\[1\] are right"),
     ("pullbacks", "one_percent", "f.pullback", r"wrong cotangent of theta\[1\]: .* 1.01 times the right one"),
+    ("pullbacks", "ten_ppm", "f.pullback", "wrong cotangent of t: "),
     ("pullbacks", "not_linear", "f.pullback", "back is not linear"),
     ("pullbacks", "no_tuple", "f.pullback", "must return a tuple of three cotangents"),
     ("pullbacks", "wrong_shape", "f.pullback", r"cotangent of theta has an array of shape \(3,\).* at theta\[0\]\['W'\]"),
@@ -127,6 +130,10 @@ def test_what_costs_accuracy_is_a_warning(name, id, words):
     assert [finding.id for finding in found.findings if finding.verdict == "warn"] == [id]
     assert not found.failed
     assert re.search(words, finding("broken", name, id).diagnosis), finding("broken", name, id).diagnosis
+
+
+def test_the_steep_solution_of_a_stiff_equation_has_no_kinks():
+    assert finding("broken", "stiff", "f.smooth").verdict == "ok"
 
 
 def test_places_are_found_exactly():
