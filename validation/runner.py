@@ -17,7 +17,7 @@ from .problems.catalog import problems
 from .problems.exact import Task
 from .relations.posed import Posed
 from .relations.relation import RTOL as RELATION_RTOL
-from .relations.relation import Ask, Relation
+from .relations.relation import Ask, Relation, verdict
 from .verdicts import Verdict, judge
 
 DIRECTIONS = ("forward", "reversed")
@@ -95,8 +95,8 @@ def run(adapter: Any, plan: Plan) -> Iterator[Result]:
             yield from _Solves(adapter, plan, problem_id, direction).results()
     for relation, task in plan.relations:
         ask, rtol = Ask(adapter), plan.relation_rtol
-        verdict = relation.verdict(ask, task, rtol)
-        yield Result(adapter.name, relation.id, task.id, _direction(task), rtol, verdict, ask.calls, tuple(sorted(ask.warnings)))
+        found = verdict(relation, ask, task, rtol)
+        yield Result(adapter.name, relation.id, task.id, _direction(task), rtol, found, ask.calls, tuple(sorted(ask.warnings)))
 
 
 def whole(plan: Plan, name: str, verdict: Verdict) -> Iterator[Result]:

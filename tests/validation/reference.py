@@ -1,4 +1,7 @@
-"""A small NumPy neural ODE for the suite to be tried on: RK4 with fixed steps, the adjoint method, and switches for seeded bugs."""
+"""A small NumPy neural ODE for the suite to be tried on: RK4 with fixed steps, the adjoint method, and switches for seeded bugs.
+
+Each bug has the check that is named for it: BUGS for checks with expected values, RELATION_BUGS for relations.
+"""
 
 import itertools
 
@@ -26,30 +29,62 @@ BUGS = {
     "stale_restart": "solve.flow",  # a solve that starts later starts from a state that is off by 1e-3
     "no_last_time": "grad.shift_sum",  # dL/dt_N is left out
 }
+RELATION_BUGS = {
+    "euler_first_step": "solve.restart",  # the first step of each solve is an Euler step
+    "late_nodes": "solve.autonomise",  # all stages of a step read the time of its start
+    "drag": "solve.reverse",  # the state gains 1e-3 in each unit of time, whichever way time runs
+    "saturation": "solve.linear",  # states beyond 1.2 are cut off
+    "optimistic": "solve.refine",  # steps ten times too long
+    "tolerances_swapped": "solve.scale",  # steps follow atol, which is as good as long as atol is rtol/100
+    "clock_from_start": "solve.shift",  # f is evaluated at t - t0
+    "memory": "solve.purity",  # every solve is off by 1e-12 more than the one before
+    "long_states": "solve.batch",  # from the fifth component on the steps are Euler's
+    "euler_in_f32": "solve.f32",  # in float32 the steps are Euler's
+    "deaf_solver": "solve.evaluations",  # the forward solve always has the same steps
+    "slow_way_back": "solve.reverse_cost",  # decreasing grids take five times the steps
+    "euler_late_clock": "euler.resnet",  # Euler's step reads the time of its end
+    "wrong_stage": "solve.richardson",  # with fixed steps, the fourth stage of RK4 starts from the second
+    "wrong_weights": "solve.order",  # with fixed steps, the weights of RK4 add up to 1.001
+    "no_nan": "solve.negative",  # NaN and infinity are replaced by numbers
+    "adjoint_scaled": "grad.dual",  # a' = -1.01 a f_z
+    "theta_scaled": "grad.theta_state",  # a_theta' = -1.01 a f_theta
+    "times_scaled": "grad.time_state",  # dL/dt_i is 1 percent too large for interior times
+    "jump_scaled": "grad.cut",  # a jumps by 1.01 g_i at interior times
+    "backward_clock_from_start": "grad.clock_shift",  # the backward solve evaluates f_z at t - t0
+    "loss_squared": "grad.linearity",  # the backward solve starts from g (1 + max |g|/100)
+    "steps_by_loss": "grad.scaling",  # the backward solve takes more steps for larger g
+}
 
 
 class Reference:
     """Correct with bug=None; otherwise wrong in one respect."""
 
     version = "1"
-    capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "stats:nfe"})
+    capabilities = frozenset(
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "stats:nfe", "fixed:euler", "fixed:midpoint", "fixed:rk4", "f32"}
+    )
     mode = "adjoint"
     interpolates = False
 
     def __init__(self, bug=None):
-        assert bug is None or bug in BUGS
-        self.bug, self.name = bug, bug or "reference"
+        assert bug is None or bug in BUGS or bug in RELATION_BUGS
+        self.bug, self.name, self.solves = bug, bug or "reference", 0
 
     def run(self, case):
-        self.case, self.count = case, 0
+        if np.any(np.diff(case.ts) * (case.ts[-1] - case.ts[0]) <= 0):
+            raise ValueError("the times turn back")
+        self.case, self.count, self.solves = case, 0, self.solves + 1
         dynamics = case.dynamics(np)
 
         def f(z, t, theta):
             self.count += 1
-            return dynamics(z, t, theta)
+            return dynamics(z, t - case.ts[0] if self.bug == "clock_from_start" else t, theta)
 
         self.f = f
-        z = self.forward()
+        with np.errstate(all="ignore"):
+            z = self.fixed() if case.method else self.forward()
+        z = z + 1e-12 * self.solves * (self.bug == "memory")
+        z = np.nan_to_num(z) if self.bug == "no_nan" else z.astype(case.z0.dtype)
         answer = {"z": z, "stats": {"nfe": self.count * 3 // 4 if self.bug == "reported_calls" else self.count}}
         if set(GRADIENTS) & set(case.wants):
             answer.update(zip(GRADIENTS, self.backward(z), strict=True))
@@ -65,14 +100,36 @@ class Reference:
         if self.bug == "linear_outputs":
             return self.between_coarse_steps(ts)
         for t0, t1 in itertools.pairwise(ts):
-            z.append(self.rk4(lambda z, t: self.f(z, t, case.theta), z[-1], t0, t1))
+            z.append(self.steps(lambda z, t: self.f(z, t, case.theta), z[-1], t0, t1))
         return np.stack(z)
+
+    def fixed(self):
+        """The two ends, with equal steps of the method that is asked for."""
+        (t0, t1), n, z, theta = self.case.ts, self.case.steps, self.case.z0, self.case.theta
+        h = (t1 - t0) / n
+        for t in t0 + h * np.arange(n):
+            z = z + h * getattr(self, self.case.method)(lambda z, t: self.f(z, t, theta), z, t, h)
+        return np.stack([self.case.z0, z])
+
+    def euler(self, f, z, t, h):
+        return f(z, t + h * (self.bug == "euler_late_clock"))
+
+    def midpoint(self, f, z, t, h):
+        return f(z + h / 2 * f(z, t), t + h / 2)
+
+    def rk4(self, f, z, t, h):
+        """The slope of one step."""
+        k1 = f(z, t)
+        k2 = f(z + h / 2 * k1, t + h / 2)
+        k3 = f(z + h / 2 * k2, t + h / 2)
+        k4 = f(z + h * (k2 if self.bug == "wrong_stage" else k3), t + h)
+        return (k1 + 2 * k2 + 2 * k3 + (1.006 if self.bug == "wrong_weights" else 1) * k4) / 6
 
     def between_coarse_steps(self, ts):
         coarse = np.linspace(ts[0], ts[-1], 12)
         z = [self.case.z0]
         for t0, t1 in itertools.pairwise(coarse):
-            z.append(self.rk4(lambda z, t: self.f(z, t, self.case.theta), z[-1], t0, t1))
+            z.append(self.steps(lambda z, t: self.f(z, t, self.case.theta), z[-1], t0, t1))
         order = np.argsort(coarse)
         return np.stack([np.interp(ts, coarse[order], column[order]) for column in np.array(z).T], axis=1)
 
@@ -81,21 +138,25 @@ class Reference:
         case, ts, g, bug = self.case, self.case.ts, self.case.weights, self.bug
         D, P, last = z.shape[1], case.theta.size, len(ts) - 1
         a, a_theta, a_t, dt = g[last].copy(), np.zeros(P), 0.0, np.zeros(len(ts))
+        if bug == "loss_squared":
+            a = a * (1 + np.abs(a).max() / 100)
         state = z[last]
         for i in range(last, 0, -1):
             dt[i] = g[i] @ self.f(z[i], ts[i], case.theta)
             a_t -= dt[i]
             start = np.concatenate([state if bug == "no_reset" else z[i], a, a_theta, [a_t]])
-            end = self.rk4(self.augmented(ts[i], ts[i - 1]), start, ts[i], ts[i - 1], gradient=True)
+            end = self.steps(self.augmented(ts[i], ts[i - 1]), start, ts[i], ts[i - 1], gradient=True)
             state, a, new_theta, a_t = end[:D], end[D : 2 * D], end[2 * D : 2 * D + P], end[-1]
             a_theta = np.zeros(P) if bug == "first_interval_only" else new_theta
             if bug == "first_interval_only" and i == 1:
                 a_theta = new_theta
             if not (bug == "no_jump" and i > 1) and not (bug == "no_observation_at_t0" and i == 1):
-                a = a + g[i - 1]
+                a = a + g[i - 1] * (1.01 if bug == "jump_scaled" and i > 1 else 1)
         dt[0] = a_t - (g[0] @ self.f(z[0], ts[0], case.theta) if bug == "t0_with_g0" else 0.0)
         if bug == "t_sign":
             dt[1:] *= -1
+        if bug == "times_scaled":
+            dt[1:last] *= 1.01
         if bug == "no_t0":
             dt[0] = 0.0
         if bug == "no_last_time":
@@ -110,27 +171,42 @@ class Reference:
             z, a = s[:D], s[D : 2 * D]
             if bug == "clock_backwards":
                 t = t_from + t_to - t
+            if bug == "backward_clock_from_start":
+                t = t - self.case.ts[0]
             f_z = np.stack([self.f(z + 1j * h * e, t, theta).imag / h for e in np.eye(D)], axis=1)
             f_theta = np.stack([self.f(z, t, theta + 1j * h * e).imag / h for e in np.eye(theta.size)], axis=1)
             f_t = self.f(z + 0j, t + 1j * h, theta).imag / h
-            dz = -(a @ f_z) * (-1 if bug == "adjoint_sign" else 1)
-            dtheta = -(a @ f_theta) * (-1 if bug == "theta_sign" else 1)
+            dz = -(a @ f_z) * {"adjoint_sign": -1, "adjoint_scaled": 1.01}.get(bug, 1)
+            dtheta = -(a @ f_theta) * {"theta_sign": -1, "theta_scaled": 1.01}.get(bug, 1)
             return np.concatenate([self.f(z, t, theta), dz, dtheta, [-(a @ f_t)]])
 
         return dynamics
 
-    def rk4(self, dynamics, z, t0, t1, gradient=False):
+    def steps(self, dynamics, z, t0, t1, gradient=False):
         """Steps of at most rtol^(1/4)/2: the error of RK4 is then some hundredths of rtol."""
-        rtol = 1e-4 if gradient and self.bug == "deaf_to_tolerance" else self.case.rtol
-        n = int(np.ceil(np.abs(t1 - t0) / (0.5 * rtol**0.25)))
+        case, bug = self.case, self.bug
+        rtol = 1e-4 if gradient and bug == "deaf_to_tolerance" else 1e-7 if not gradient and bug == "deaf_solver" else case.rtol
+        rtol = 100 * case.atol if bug == "tolerances_swapped" else rtol
+        h = 0.5 * rtol**0.25 * (10 if bug == "optimistic" else 1) / (5 if bug == "slow_way_back" and t1 < t0 and not gradient else 1)
+        h = h / (1 + np.abs(case.weights).max()) if gradient and bug == "steps_by_loss" else h
+        n = int(np.ceil(np.abs(t1 - t0) / h))
         h = (t1 - t0) / n
         for k in range(n):
             t = t0 + k * h
             k1 = dynamics(z, t)
-            if self.bug == "euler_last_step" and k == n - 1:
-                return z + h * k1
-            k2 = dynamics(z + h / 2 * k1, t + h / 2)
-            k3 = dynamics(z + h / 2 * k2, t + h / 2)
-            k4 = dynamics(z + h * k3, t + h)
+            if (
+                (bug == "euler_last_step" and k == n - 1)
+                or (bug == "euler_first_step" and k == 0 and t0 == case.ts[0])
+                or (bug == "euler_in_f32" and case.dtype == "f32")
+            ):
+                z = z + h * k1
+                continue
+            late = bug == "late_nodes"
+            k2 = dynamics(z + h / 2 * k1, t if late else t + h / 2)
+            k3 = dynamics(z + h / 2 * k2, t if late else t + h / 2)
+            k4 = dynamics(z + h * k3, t if late else t + h)
+            if bug == "long_states":
+                k2, k3, k4 = (np.concatenate([k[:4], k1[4:]]) for k in (k2, k3, k4))
             z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            z = z + 1e-3 * np.abs(h) if bug == "drag" else np.clip(z, -1.2, 1.2) if bug == "saturation" else z
         return z

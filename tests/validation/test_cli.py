@@ -77,6 +77,21 @@ def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys):
     assert "solve.value/P99/forward/1e-07 is listed, but matches no case" in capsys.readouterr().out
 
 
+def test_drawn_problems_are_added_and_asked_again_by_name(mine, tmp_path, capsys):
+    path = tmp_path / "out.jsonl"
+    word = mine(ADAPTER.replace("solution.y.T}", "solution.y.T * (1 + 1e-2 * (case.rtol == 1e-8))}"))
+    arguments = ["--alone", "--impl", word, "--only", "solve.refine,solve.shift"]
+    assert cli.main([*arguments, "--draws", "3", "--seed", "40", "--json", str(path)]) == 1
+    assert {row["problem"] for row in jsonl.read(path)[1]} == {"P30", "P28", "draw-40", "draw-41", "draw-42"}
+    capsys.readouterr()
+    assert cli.main([*arguments, "--problem", "draw-41", "--json", str(path)]) == 1
+    assert "--only solve.refine --problem draw-41 --rtol 1e-06" in re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert {row["id"].split("/")[1] for row in jsonl.read(path)[1]} == {"draw-41"}
+    assert cli.main([*arguments, "--problem", "draw-41", "--rtol", "1e-05"]) == 0
+    assert cli.main([*arguments, "--draws", "0", "--json", str(path)]) == 1
+    assert {row["problem"] for row in jsonl.read(path)[1]} == {"P30", "P28"}
+
+
 def test_report_file(mine, tmp_path):
     path = tmp_path / "out.jsonl"
     assert cli.main(["--alone", "--impl", mine(), "--problem", "P10,P28", "--rtol", "1e-5", "--json", str(path)]) == 0
@@ -148,6 +163,9 @@ def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, c
         (["--alone", "--impl", "math:pi"], "cannot create the adapter 'math:pi'"),
         (["--alone", "--impl", "fractions:Fraction"], "has no attribute 'name'"),
         (["--only", "grad.shift_sum", "--problem", "P10"], "nothing to run"),
+        (["--draws", "-1"], "--draws and --seed are numbers from 0 on, not -1 and 0"),
+        (["--problem", "draw-x"], "unknown problem 'draw-x'"),
+        (["--only", "solve.order", "--problem", "P10"], "nothing to run"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
     ],
 )

@@ -117,14 +117,7 @@ def test_adjoint_mode_is_allowed_the_growth_of_the_way_back():
 def test_second_derivatives_that_are_wrong_are_caught():
     """The first derivative instead of the second: the mutant of grad.second."""
 
-    class Wrong(fakes.AlwaysExact):
-        def run(self, case):
-            answer = super().run(case)
-            if "d2L/dz0" in case.wants:
-                answer["d2L/dz0"] = fakes.task_of(case, self.problems).gradients["dL/dz0"]
-            return answer
-
-    found = states(Wrong(problems()))
+    found = states(fakes.FirstForSecond(problems()))
     assert found["grad.second"] == {"fail"}
     assert {name for name, kinds in found.items() if kinds != {"pass"}} == {"grad.second"}
 

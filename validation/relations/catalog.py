@@ -20,16 +20,15 @@ def all_relations() -> dict[str, Relation]:
 
 
 def by_themselves(relations: Iterable[Relation], seeds: Iterable[int] = ()) -> list[tuple[Relation, Posed]]:
-    """The pairs that are run where no problem is named: each relation on its own problems, the general ones also on draws."""
+    """The pairs that are run where no problem is named: each relation on its own problems, and on draws."""
     drawn = [f"draw-{seed}" for seed in seeds]
-    pairs = [(r, task_named(name)) for r in relations for name in (*r.on, *(drawn if r.general else ()))]
+    pairs = [(r, task_named(name)) for r in relations for name in (*r.on, *drawn)]
     return [(r, task) for r, task in pairs if r.applies(task)]
 
 
 def on(relations: Iterable[Relation], tasks: Iterable[Posed]) -> list[tuple[Relation, Posed]]:
-    """The pairs that are run on given tasks: the general relations, and those that name the task."""
-    pairs = [(r, task) for r in relations for task in tasks if task.id in r.on or (r.general and task.id not in OWN)]
-    return [(r, task) for r, task in pairs if r.applies(task)]
+    """The pairs that are run on given tasks: the relations that apply to each. On a task of OWN, only those that it belongs to."""
+    return [(r, task) for r in relations for task in tasks if r.applies(task) and (task.id in r.on or task.id not in OWN)]
 
 
 def is_known(name: str) -> bool:

@@ -86,7 +86,7 @@ RESNET = Posed("resnet", _blocks, np.array([0.5, -0.25]), np.array([1.5, -0.75])
 FIXED = ("fixed",)  # any of them
 
 RELATIONS = [
-    Relation("euler.resnet", ("S1",), "required", ("fixed:euler",), resnet, on=("resnet",), general=False),
-    Relation("solve.richardson", ("S2",), "required", FIXED, richardson, on=("van_der_pol",), general=False),
-    Relation("solve.order", ("S2", "S3"), "required", FIXED, order, on=("van_der_pol",), general=False),
+    Relation("euler.resnet", ("S1",), "required", ("fixed:euler",), resnet, on=("resnet",), applies=lambda task: task is RESNET),
+    Relation("solve.richardson", ("S2",), "required", FIXED, richardson, on=("van_der_pol",), applies=lambda task: task is FORCED),
+    Relation("solve.order", ("S2", "S3"), "required", FIXED, order, on=("van_der_pol",), applies=lambda task: task is FORCED),
 ]

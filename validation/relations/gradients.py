@@ -111,9 +111,9 @@ Z0, THETA, T = ("grad:z0",), ("grad:theta",), ("grad:t",)
 
 RELATIONS = [
     Relation("grad.dual", ("S7", "S8", "E9"), "required", Z0, dual, on=("P30", "P28")),
-    Relation("grad.theta_state", ("S9", "S77"), "required", Z0 + THETA, theta_state, on=("P30", "P18b")),
+    Relation("grad.theta_state", ("S9", "S77"), "required", Z0 + THETA, theta_state, on=("P28", "P18b")),
     Relation("grad.time_state", ("S77", "S79", "S81"), "required", Z0 + T, time_state, on=("P30", "P28")),
-    Relation("grad.cut", ("S13", "S81", "S84"), "required", Z0, cut, on=("P30",)),
+    Relation("grad.cut", ("S13", "S81", "S84"), "required", Z0, cut, on=("P28", "P20")),
     Relation("grad.clock_shift", ("S8", "S79"), "required", Z0, clock_shift, on=("P30",)),
     Relation("grad.linearity", ("S7", "S12"), "required", Z0, linearity, on=("P28",)),
     Relation("grad.scaling", ("S12",), "recommended", Z0, scaling, on=("P30",)),

@@ -50,4 +50,6 @@ CASES = (
     _case("turns_nan", _root, 1.0, [0.0, 2.0]),
 )
 
-RELATIONS = [Relation("solve.negative", ("S37",), "required", (), negative, on=tuple(case.id for case in CASES), general=False)]
+IDS = tuple(case.id for case in CASES)
+
+RELATIONS = [Relation("solve.negative", ("S37",), "required", (), negative, on=IDS, applies=lambda task: task in CASES)]

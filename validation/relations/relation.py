@@ -81,8 +81,8 @@ class Relation:
 
     needs: the capabilities without which it cannot be asked (time:backward is added where the grid decreases); "fixed" stands for any
     of those that begin with "fixed:".
-    applies(task): False where the dynamics say nothing about it. on: the ids of the problems that it runs on by itself.
-    general: does it run on any other dynamics too: drawn ones, vectors, a user's own?
+    on: the ids of the problems that it runs on by itself. It can be asked about any other dynamics (drawn ones, a user's own) to which it
+    applies: applies(task) is False where they say nothing about it.
     """
 
     id: str
@@ -92,7 +92,6 @@ class Relation:
     judge: Callable[[Ask, Posed, float], list[Comparison]]
     on: tuple[str, ...] = ()
     applies: Callable[[Posed], bool] = lambda task: True
-    general: bool = True
 
     @property
     def title(self) -> str:
@@ -104,12 +103,13 @@ class Relation:
         needs = dict.fromkeys(["values", *self.needs, *(["time:backward"] if task.ts[-1] < task.ts[0] else [])])
         return ", ".join(need for need in needs if not any(have == need or have.startswith(need + ":") for have in adapter.capabilities))
 
-    def verdict(self, ask: Ask, task: Posed, rtol: float = RTOL) -> Verdict:
-        """The verdict about one implementation on one problem; whatever the implementation does, a Verdict comes back."""
-        missing = self.missing(ask.adapter, task)
-        if missing:
-            return Verdict("unsupported", message=missing)
-        try:
-            return verdicts.judge(self.judge(ask, task, rtol))
-        except NoAnswer as error:
-            return Verdict(error.reply.state, message=error.reply.message)
+
+def verdict(relation: Relation, ask: Ask, task: Posed, rtol: float = RTOL) -> Verdict:
+    """The verdict about one implementation on one problem; whatever the implementation does, a Verdict comes back."""
+    missing = relation.missing(ask.adapter, task)
+    if missing:
+        return Verdict("unsupported", message=missing)
+    try:
+        return verdicts.judge(relation.judge(ask, task, rtol))
+    except NoAnswer as error:
+        return Verdict(error.reply.state, message=error.reply.message)

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from ..case import Reply
 from ..verdicts import Comparison, compare
 from . import transforms
 from .posed import Posed
@@ -132,12 +133,12 @@ def single(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
 
 
 def evaluations(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
-    """A tighter tolerance takes more evaluations of f.
+    """A tighter tolerance takes more evaluations of f. They are counted by the implementation: under jit, calls are traces.
 
     Statement: S4
     """
-    loose, tight = (ask(task, r).calls for r in (rtol * 100, rtol / 100))
-    return [compare("calls", tight, max(tight, loose + 1), 0.5)]
+    loose, tight = (_nfe(ask(task, r)) for r in (rtol * 100, rtol / 100))
+    return [exactly("nfe", tight, max(loose + 1, tight))]
 
 
 def reverse_cost(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
@@ -147,12 +148,21 @@ def reverse_cost(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
     """
     there = ask(task, rtol)
     back = ask(transforms.reversed_from(task, there.arrays["z"][-1]), rtol)
-    return [compare("log2 of calls back / calls there", np.log2(back.calls / there.calls), 0.0, 1.0)]
+    return [compare("log2 of nfe back / nfe there", np.log2(_nfe(back) / _nfe(there)), 0.0, 1.0)]
 
 
 @functools.lru_cache
 def _neighbours(task: Posed) -> tuple[Posed, ...]:
     return (task, task.changed(z0=0.5 * task.z0), task.changed(z0=task.z0 + 0.125))
+
+
+def _nfe(reply: Reply) -> float:
+    return float(reply.stats.get("nfe", np.nan))
+
+
+def is_flow(task: Posed) -> bool:
+    """Does it start from a density?"""
+    return task.base is not None
 
 
 def is_linear(task: Posed) -> bool:
@@ -167,7 +177,7 @@ def is_linear(task: Posed) -> bool:
 
 
 SHIFT = 4.0  # dyadic: t - s rounds as little as t
-BACK = ("time:backward",)
+BACK, NFE = ("time:backward",), ("stats:nfe",)
 
 RELATIONS = [
     Relation("solve.restart", ("S3", "S15"), "required", (), restart, on=("P30",)),
@@ -180,6 +190,6 @@ RELATIONS = [
     Relation("solve.purity", ("S3",), "required", (), purity, on=("P30",)),
     Relation("solve.batch", ("S3",), "recommended", (), batch, on=("P28",)),
     Relation("solve.f32", ("S3",), "recommended", ("f32",), single, on=("P28",)),
-    Relation("solve.evaluations", ("S4",), "recommended", (), evaluations, on=("P30",)),
-    Relation("solve.reverse_cost", ("S48",), "informative", BACK, reverse_cost, on=("P18b",), general=False),
+    Relation("solve.evaluations", ("S4",), "recommended", NFE, evaluations, on=("P30",)),
+    Relation("solve.reverse_cost", ("S48",), "informative", BACK + NFE, reverse_cost, on=("P18b",), applies=is_flow),
 ]

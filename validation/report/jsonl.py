@@ -97,7 +97,8 @@ def row(result: Result, outcome: str) -> dict[str, Any]:
         entry["warnings"] = list(result.warnings)
     if verdict.worst:
         worst = verdict.worst
-        entry["worst"] = {"quantity": worst.quantity, "index": list(worst.index), "got": _number(worst.got), "expected": worst.expected}
+        got, expected = _number(worst.got), _number(worst.expected)
+        entry["worst"] = {"quantity": worst.quantity, "index": list(worst.index), "got": got, "expected": expected}
     return entry
 
 
