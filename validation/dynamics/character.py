@@ -47,7 +47,8 @@ def parameters(f: Subject, points: list[Point], rng: np.random.Generator) -> Fin
         text = f"without influence at the {len(points)} points looked at: {', '.join(idle[:5])}; the gradient there is zero"
         return Finding("f.parameters", "note", text)
     n = len(f.theta.leaves)
-    return Finding("f.parameters", "ok", f"{f'all {n} leaves of theta have' if n > 1 else 'theta has'} an influence ({f.theta.size} numbers)")
+    who = f"all {n} leaves of theta have" if n > 1 else "theta has"
+    return Finding("f.parameters", "ok", f"{who} an influence ({f.theta.size} numbers)")
 
 
 def _differs(f: Subject, z: np.ndarray, t: float, theta: np.ndarray) -> bool:
@@ -67,7 +68,8 @@ def rows(f: Subject, point: Point) -> Finding | None:
         return None
     z, t = point
     n = shapes[0][0]
-    row = np.concatenate([np.tile(np.repeat(np.arange(n), leaf.value.size // n), 2 if leaf.value.dtype.kind == "c" else 1) for leaf in f.z.leaves])
+    parts = [(leaf.value.size // n, 2 if leaf.value.dtype.kind == "c" else 1) for leaf in f.z.leaves]
+    row = np.concatenate([np.tile(np.repeat(np.arange(n), width), times) for width, times in parts])
     size = float(np.max(np.abs(z), initial=0.0)) or 1.0
     change = np.abs(f(z + 1e-3 * size * (row == 0), t) - f(z, t))
     seen = float(np.max(change[row != 0], initial=0.0))
@@ -108,7 +110,8 @@ def stiffness(f: Subject, path: Trajectory) -> tuple[Finding, Growth]:
     if stiff:
         advice.append(f'f is stiff: {cost}, {stiff}. Use method="radau5", "bdf" or "lsoda".')
     if digits > 2:
-        advice.append(f"Solved backwards between two observations, errors of z grow by {growth}: the adjoint method loses {_digits(digits)}. "
+        advice.append(f"Solved backwards between two observations, errors of z grow by {growth}: "
+                      f"the adjoint method loses {_digits(digits)}. "
                       'Use gradient="checkpointed" or "discrete", or more observations.')
     return Finding("f.stiffness", "warn" if advice else "ok", text, " ".join(advice)), growth
 

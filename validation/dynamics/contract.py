@@ -34,7 +34,8 @@ def shape(f: Subject) -> Finding:
     text = f"returns {f.z}" if len(f.z.leaves) == 1 else f"returns the structure of z: {f.z}"
     if given == wanted or given == {"int64"} or not given:
         return Finding("f.shape", "ok", text)
-    return Finding("f.shape", "note", f"returns {', '.join(sorted(given))} for a state of {', '.join(sorted(wanted))}; it is cast at each call")
+    text = f"returns {', '.join(sorted(given))} for a state of {', '.join(sorted(wanted))}; it is cast at each call"
+    return Finding("f.shape", "note", text)
 
 
 def _order(f: Subject) -> str:
@@ -115,7 +116,8 @@ def finite(f: Subject, path: Trajectory, points: list[Point]) -> Finding:
         if not np.all(np.isfinite(value)):
             i = int(np.argmax(~np.isfinite(value)))
             text = f"f is {value[i]} at t = {t:.4g}, near the solution, in component {f.z.place(i)}"
-            return Finding("f.finite", "FAIL", text, f"{text}. Solvers look around the solution: extend f's domain a little, or change variables.")
+            return Finding("f.finite", "FAIL", text,
+                           f"{text}. Solvers look around the solution: extend f's domain a little, or change variables.")
     reached = f"z(t) exists up to t = {f.ts[-1]:.4g}"
     if not path.complete:
         reached = f"SciPy stopped at t = {path.times[-1]:.4g} after {path.calls} evaluations"

@@ -18,8 +18,8 @@ def relation(movable: np.ndarray) -> Relation:
     def differences(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
         """The gradient along a direction is the change of the loss there.
 
-        (L(x + h v) - L(x - h v)) / 2h, by SciPy's DOP853 at rtol 1e-11, at two steps h: allowed is, beside the gradient's own error, twice the
-        difference of the two. It sees a wrong pullback of f, to which relations between gradients are blind where both sides use it.
+        (L(x + h v) - L(x - h v)) / 2h, by SciPy's DOP853 at rtol 1e-11, at two steps h: allowed is, beside the gradient's own error, twice
+        the difference of the two. It sees a wrong pullback of f, to which relations between gradients are blind where both sides use it.
 
         Statement: S6, S7, S9
         """

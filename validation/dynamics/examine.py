@@ -16,7 +16,9 @@ from .pullback import pullback
 from .smooth import Roughness, smooth
 from .subject import Malformed, Raised, Subject, Trajectory, points, solution
 
-CHECKS = ("f.shape", "f.pure", "f.state", "f.finite", "f.precision", "f.smooth", "f.pullback", "f.time", "f.parameters", "f.rows", "f.stiffness")
+CHECKS = (
+    "f.shape", "f.pure", "f.state", "f.finite", "f.precision", "f.smooth", "f.pullback", "f.time", "f.parameters", "f.rows", "f.stiffness",
+)
 
 SINGLE = 2.0**-23
 

@@ -74,7 +74,7 @@ class Form:
         return _at_leaves(self.given, tree, self.name)
 
     def cotangent(self, tree: Any, what: str) -> np.ndarray:
-        """The vector of a cotangent: a tree like the argument whose static places hold anything. ValueError, in one sentence, if it is not."""
+        """The vector of a cotangent: a tree like the argument whose static places hold anything. ValueError if it is not."""
         parts = [np.asarray(x) for x in _at_leaves(self.given, tree, what)]
         for leaf, x in zip(self.leaves, parts, strict=True):
             if x.shape != leaf.value.shape or x.dtype.kind not in "fiuc":
@@ -98,7 +98,8 @@ class Form:
         """What f returned, as a vector. ValueError, in one sentence, where it is not exactly what the state is."""
         if out is None:
             raise ValueError("f returned None; is its return statement missing?")
-        return np.concatenate([np.zeros(0), *(_conform(x, leaf) for x, leaf in zip(_at_leaves(self.given, out, "f"), self.leaves, strict=True))])
+        found = _at_leaves(self.given, out, "f")
+        return np.concatenate([np.zeros(0), *(_conform(x, leaf) for x, leaf in zip(found, self.leaves, strict=True))])
 
     def __str__(self) -> str:
         if not self.leaves:
@@ -107,7 +108,8 @@ class Form:
         if len(self.leaves) == 1:
             return f"{self.leaves[0].value.shape} {dtypes[0]}"
         shapes = ", ".join(f"{leaf.path.removeprefix(self.name)} {leaf.value.shape}" for leaf in self.leaves[:4])
-        return f"{shapes}{', ...' if len(self.leaves) > 4 else ''}: {sum(leaf.value.size for leaf in self.leaves)} numbers, {', '.join(dtypes)}"
+        more, numbers = ", ..." if len(self.leaves) > 4 else "", sum(leaf.value.size for leaf in self.leaves)
+        return f"{shapes}{more}: {numbers} numbers, {', '.join(dtypes)}"
 
 
 def _walk(tree: Any, path: str) -> Iterator[tuple[str, Any]]:

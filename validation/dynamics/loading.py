@@ -37,7 +37,7 @@ def dynamics(word: str) -> tuple[Any, Any]:
 
 
 def argument(module: Any, what: str, given: str | None, default: Any = _REQUIRED) -> Any:
-    """What --z0, --ts or --theta names: an attribute of the module, numbers, or start:end:count; if not given, the attribute of that name."""
+    """What --z0, --ts or --theta names: an attribute of the module, numbers, or start:end:count; not given, the attribute of that name."""
     if given is None:
         found = getattr(module, what, default)
         if found is _REQUIRED:

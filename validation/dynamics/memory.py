@@ -52,7 +52,8 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
         last_bits = max(found[0] for way, found in worst.items() if ways[way] is not new)
         if last_bits > 0:
             return Finding("f.state", "note", f"repeats itself to {last_bits:.0e}: only the last bits depend on memory layout or threads")
-        kept_by = [name for name in culprits if "attribute _" not in name and "self._" not in name]  # a private cache that works is its own business
+        # a private cache that works is its owner's business
+        kept_by = [name for name in culprits if "attribute _" not in name and "self._" not in name]
         kept = f"; {_listed(kept_by)} changed, without effect" if kept_by else ""
         return Finding("f.state", "note" if kept_by else "ok", f"{asked} questions asked again, in other orders: the same bits{kept}")
     way, (size, where, n) = next(iter(differing.items()))
@@ -106,7 +107,10 @@ def _close(f: Subject, points: list[Point]) -> Pairs:
 
 
 def _first_asked(f: Subject, points: list[Point]) -> Pairs:
-    """Pairs (asked at a t, or z, where another z, or t, was asked first; asked next to it, where nothing was): equal to 1e-6, unless f jumps."""
+    """Pairs (asked at a t, or z, where another z, or t, was asked first; asked next to it, where nothing was).
+
+    Equal to 1e-6, unless f jumps just there: it sees caches that are never cleared, whose every later answer is the same.
+    """
     found = []
     for (z, t), (other_z, other_t) in itertools.pairwise(points[1:]):
         new_t, next_t = t + 1e-12 * (other_t - t), t + 1.1e-12 * (other_t - t)
@@ -168,7 +172,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def _variables(f: Any, depth: int = 0, seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """(name, value) of the globals that f reads, its closure, defaults and attributes; of functions of the same module that it calls, too."""
+    """(name, value) of the globals that f reads, its closure, defaults and attributes; of functions of its module that it calls, too."""
     seen = set() if seen is None else seen
     if id(f) in seen or depth > 3:
         return

@@ -36,7 +36,8 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
     rounded = _rounded_arguments(f, path, points, rng) if eps < 1e-12 else []
     noise, component = _noise(f, path, points, rng, eps)
     digits = -math.log10(max(noise, 1e-17))
-    text = f"{min(digits, -math.log10(eps)):.1f} digits of {-math.log10(eps):.1f}, by the noise of f along lines through {len(points)} points"
+    most = -math.log10(eps)
+    text = f"{min(digits, most):.1f} digits of {most:.1f}, by the noise of f along lines through three points"
     ratio = noise / (ALLOWED * eps)
     if rounded or single:
         where = f"{_joined(rounded)} {'is' if len(rounded) == 1 else 'are'} rounded to float32 inside f" if rounded else single
@@ -46,12 +47,13 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
         return Finding("f.precision", "FAIL", f"{where}{also}{about}", diagnosis, max(ratio, 2.0)), noise
     if ratio <= 1:
         return Finding("f.precision", "ok", text, ratio=ratio), noise
-    text = f"f carries {digits:.1f} digits, worst in {component}, of {-math.log10(eps):.1f}"
+    text = f"f carries {digits:.1f} digits, worst in {component}, of {most:.1f}"
+    about = f"f carries about {digits:.0f} digits (worst in {component})"
     if digits < FEWEST_DIGITS:
-        return Finding("f.precision", "FAIL", text, f"f carries about {digits:.0f} digits (worst in {component}), as if part of it were computed in "
-                       f"float32: look for a cast, a float32 table, an inner iteration, or a difference of large terms. "
+        return Finding("f.precision", "FAIL", text, f"{about}, as if part of it were computed in float32: look for a cast, "
+                       "a float32 table, an inner iteration, or a difference of large terms. "
                        f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
-    return Finding("f.precision", "warn", text, f"f carries about {digits:.0f} digits (worst in {component}): an inner iteration or a cancellation? "
+    return Finding("f.precision", "warn", text, f"{about}: an inner iteration or a cancellation? "
                    f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
 
 
@@ -60,8 +62,9 @@ def _remedy(rounded: list[str], single: str) -> str:
         return (f"{single}, which leaves 7 digits: by a cast, or by a difference of terms 1e7 times as large. "
                 "Tolerances below 1e-6 cannot be met.")
     if not single and all(path.startswith("theta") for path in rounded):
-        return (f"{_joined(rounded)} {'loses' if len(rounded) == 1 else 'lose'} all digits after the 7th. z(t) is off by about 1e-7, and small "
-                "updates of theta are lost; cast once, outside f, or not at all.")
+        verb = "loses" if len(rounded) == 1 else "lose"
+        return (f"{_joined(rounded)} {verb} all digits after the 7th. z(t) is off by about 1e-7, and small updates of theta are lost; "
+                "cast once, outside f, or not at all.")
     return f"of {_joined(rounded)} it sees 7 digits only. Tolerances below 1e-6 cannot be met; remove the cast, keep float64 throughout."
 
 
@@ -82,7 +85,7 @@ def _noise(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Gen
 
 
 def _noise_on(tables: list[np.ndarray]) -> np.ndarray:
-    """The noise of each component, from the same line at growing spacings: noise does not depend on the spacing, so two neighbours must show it."""
+    """The noise of each component, from the same line at growing spacings: it does not depend on them, so two neighbours must show it."""
     found = [sigma(table) for table in tables]
     return np.max([np.minimum(one, next_one) for one, next_one in itertools.pairwise(found)], axis=0)
 

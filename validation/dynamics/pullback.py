@@ -39,8 +39,8 @@ class Slope:
 def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.Generator, noise: float, tracer: Any = None) -> Finding:
     """back(g) = (g df/dz, g df/dt, g df/dtheta), against central differences at three step sizes; and back is linear in g.
 
-    A slope is judged only where the three differences agree. noise: of f, relative. tracer: (name, pullback(f, *args)) of an implementation,
-    for an f that brings none.
+    A slope is judged only where the three differences agree. noise: of f, relative. tracer: (name, pullback(f, *args)) of an
+    implementation, for an f that brings none.
     Statement: S8, S9, S10
     """
     own = getattr(f.f, "pullback", None)
@@ -72,11 +72,11 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
             slopes += [slope for way in _ways(f, path, z, t, cotangents, rng) for slope in _slope(way, g)]
     if wrong:
         return Finding("f.pullback", "FAIL", f"{who}: {wrong}", f"{who[0].upper() + who[1:]} is wrong: {wrong}.")
+    return _verdict(f, who, slopes, points, make, rng)
+
+
+def _verdict(f: Subject, who: str, slopes: list[Slope], points: list[Point], make: Back, rng: np.random.Generator) -> Finding:
     judged = [slope for slope in slopes if slope.spread <= slope.agree]
-    return _verdict(f, who, slopes, judged, points, make, rng)
-
-
-def _verdict(f: Subject, who: str, slopes: list[Slope], judged: list[Slope], points: list[Point], make: Back, rng: np.random.Generator) -> Finding:
     wrong: dict[str, list[Slope]] = {}
     for slope in judged:
         if slope.error > 30 * max(slope.spread, 1e-3 * slope.agree):
@@ -93,7 +93,8 @@ def _verdict(f: Subject, who: str, slopes: list[Slope], judged: list[Slope], poi
         return Finding("f.pullback", "FAIL", text, f"{who[0].upper() + who[1:]} gives a wrong cotangent of {names}: "
                        f"{slope.got:.6g}, differences say {slope.expected:.6g}{how}.{rest}", worst / 1e-6)
     if not judged:
-        return Finding("f.pullback", "note", f"not judged: differences of f at three step sizes disagree in all of {len(slopes)} directions")
+        text = f"not judged: differences of f at three step sizes disagree in all of {len(slopes)} directions"
+        return Finding("f.pullback", "note", text)
     skipped = f"; {len(slopes) - len(judged)} directions not judged, where differences disagree" if len(judged) < len(slopes) else ""
     text = f"{who} agrees with differences to {max(worst, 1e-16):.0e} in {len(judged)} directions, and is linear{skipped}"
     return Finding("f.pullback", "ok", text)
@@ -113,7 +114,9 @@ def _value(f: Subject, value: Any, z: np.ndarray, t: float, noise: float) -> str
     expected = f(z, t)
     i = int(np.argmax(np.abs(got - expected)))
     allowed = 1e3 * max(noise, *(leaf.eps for leaf in f.z.leaves)) * (float(np.max(np.abs(expected))) + 1e-300)
-    return "" if abs(got[i] - expected[i]) <= allowed else f"its value at t = {t:.4g} is {got[i]:.6g} in {f.z.place(i)}, that of f {expected[i]:.6g}"
+    if abs(got[i] - expected[i]) <= allowed:
+        return ""
+    return f"its value at t = {t:.4g} is {got[i]:.6g} in {f.z.place(i)}, that of f {expected[i]:.6g}"
 
 
 def _linear(f: Subject, back: Back, rng: np.random.Generator, noise: float) -> str:

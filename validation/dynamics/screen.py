@@ -23,7 +23,8 @@ MOST = 4
 
 def print_head(console: Console, f: Subject) -> None:
     """The function and its arguments."""
-    console.print(f"[bold]{escape(f.name)}[/bold]  z {escape(str(f.z))}; ts {f.ts[0]:g} .. {f.ts[-1]:g}, {f.ts.size} times", highlight=False)
+    span = f"ts {f.ts[0]:g} .. {f.ts[-1]:g}, {f.ts.size} times"
+    console.print(f"[bold]{escape(f.name)}[/bold]  z {escape(str(f.z))}; {span}", highlight=False)
     console.print(f"  theta {escape(str(f.theta))}", highlight=False)
 
 

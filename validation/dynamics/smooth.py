@@ -60,27 +60,28 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughne
     rough = Roughness(times, bool(kinks or z_kinks), bool(z_jumps))
 
     if jumps and all(_near(place.s, knots, f.span) for place in jumps):
-        return Finding("f.smooth", "note", f"jumps at the {len(jumps)} knots of an input in theta, where refnode's steps end by themselves"), rough
+        text = f"jumps at the {len(jumps)} knots of an input in theta, where refnode's steps end by themselves"
+        return Finding("f.smooth", "note", text), rough
     if jumps:
         held = _is_held(f, path, jumps)
         shown = _times([place.s for place in jumps])
-        text = f"jumps in t at {shown}: by {jumps[0].size:.3g} in {f.z.place(jumps[0].component)}{', constant in t between' if held else ''}"
+        text = f"jumps in t at {shown}: by {jumps[0].size:.3g} in {f.z.place(jumps[0].component)}"
         between = " and is constant in t between (a rounded time, a table?)" if held else ""
-        return Finding("f.smooth", "warn", text, f"f jumps at t = {shown}{between}: "
+        return Finding("f.smooth", "warn", text + (", constant in t between" if held else ""), f"f jumps at t = {shown}{between}: "
                        f"steps across it lose their order. Give jump_ts=[{_times([place.s for place in jumps], 4)}] to the solve."), rough
     if z_jumps:
         shown = _times([place.s for place in z_jumps])
         return Finding("f.smooth", "warn", f"jumps on the way, as z crosses a boundary at t = {shown}, by {z_jumps[0].size:.3g}",
-                       f"f jumps where the solution crosses a boundary (first at t = {z_jumps[0].s:.6g}): steps across it lose their order, and "
-                       "gradients do not see that the moment of crossing moves: they are wrong, at every tolerance. Solve up to an rn.Event there, "
-                       "and go on from it."), rough
+                       f"f jumps where the solution crosses a boundary (first at t = {z_jumps[0].s:.6g}): steps across it lose their "
+                       "order, and gradients do not see that the moment of crossing moves: they are wrong, at every tolerance. "
+                       "Solve up to an rn.Event there, and go on from it."), rough
     if kinks or z_kinks:
         words = []
         if kinks:
             words.append(f"kinks in t at {_times([p.s for p in kinks])} (jump_ts helps)")
         if z_kinks:
-            more = "at least " if len(z_kinks) >= MOST else ""
-            words.append(f"{more}{len(z_kinks)} kink{'s' * (len(z_kinks) > 1)} in z on the way (relu, abs, max?): steps across them are of order 2")
+            number = f"{'at least ' * (len(z_kinks) >= MOST)}{len(z_kinks)} kink{'s' * (len(z_kinks) > 1)}"
+            words.append(f"{number} in z on the way (relu, abs, max?): steps across them are of order 2")
         return Finding("f.smooth", "note", "; ".join(words)), rough
     return Finding("f.smooth", "ok", f"no jump or kink among {n} places in t, and {n} along the solution"), rough
 
@@ -142,7 +143,7 @@ def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float, 
 
 
 def _is_confirmed(f: Subject, path: Trajectory, place: Place, noise: float, span: float) -> bool:
-    """Is a kink found along the solution one of f, and not of the solution's interpolant? On the straight line through z there, it is there too."""
+    """Is a kink found along the solution one of f, not of the solution's interpolant? Then the straight line through z has it, too."""
     t, w = place.s, 1e-5 * span
     z, velocity = path(t), f(path(t), t)
     curve = lambda s: f(z + s * velocity, t)

@@ -43,7 +43,8 @@ class Subject:
     def __call__(self, z: np.ndarray, t: float, theta: np.ndarray | None = None) -> np.ndarray:
         """f at flat vectors, as a flat vector of its own."""
         try:
-            return self.z.value(self.returned(self.z.tree(np.array(z)), t, self.theta.tree(np.array(self.theta.vector if theta is None else theta))))
+            parameters = self.theta.tree(np.array(self.theta.vector if theta is None else theta))
+            return self.z.value(self.returned(self.z.tree(np.array(z)), t, parameters))
         except ValueError as error:
             raise Malformed(str(error)) from None
 

@@ -75,6 +75,7 @@ def _is_installed(package: str) -> bool:
 
 
 def module_from_file(path: Path) -> Any:
+    """The module in a file, under a name of its own. FileNotFoundError if there is none; what it raises, it raises."""
     name = "refnode_validation_user_" + re.sub(r"\W", "_", path.stem)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():

@@ -206,6 +206,7 @@ def _key(result: Result) -> float:
 
 
 def ratio_text(ratio: float | None) -> str:
+    """A ratio in at most five characters; nothing for None."""
     if ratio is None:
         return ""
     if ratio >= 1000 or not math.isfinite(ratio):
