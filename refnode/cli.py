@@ -8,6 +8,7 @@ from collections.abc import Callable
 USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
+  refnode validate --dynamics MODULE:f your own f(z, t, theta): hidden state, float32 inside, a wrong pullback, and more
   refnode vectors COMMAND              the test vectors: lint, show, certify again, add, remove
   refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it

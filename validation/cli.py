@@ -38,6 +38,8 @@ def main(argv: list[str]) -> int:
         options = _parse(argv)
         if options.list:
             return _print_list()
+        if options.dynamics:
+            return _examine(options, argv)
         plan = _plan(options)
         loaded = [load(word, asked) for word, asked in _words(options)]
         _check_names(loaded)
@@ -48,6 +50,19 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     except SystemExit:  # argparse, after --help and --version
         return EXIT_EXPECTED
+
+
+def _examine(options: argparse.Namespace, argv: list[str]) -> int:
+    """--dynamics: not an implementation, but a user's own right-hand side."""
+    for option in ("impl", "alone", "only", "problem", "rtol"):
+        if getattr(options, option):
+            raise ValueError(f"--{option} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
+    files.check(options)
+    try:
+        from .dynamics.command import run as examine
+        return examine(options, argv)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--dynamics needs the package {error.name}: pip install refnode[validation]") from error
 
 
 def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str]) -> int:
@@ -174,6 +189,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems")
     add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
+    add("--dynamics", metavar="MODULE:f", help="examine your own f(z, t, theta): mymodel:f or path/to/mymodel.py:f")
+    add("--z0", metavar="NAME", help="with --dynamics: a name in the module, or numbers such as --z0=1,0.5 (default: z0)")
+    add("--ts", metavar="NAME", help="with --dynamics: a name, numbers, or start:end:count (default: ts, or 0:1:5)")
+    add("--theta", metavar="NAME", help="with --dynamics: a name, or numbers (default: theta, or ())")
     add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
     add("--draws", type=int, metavar="N", help="relations on N drawn problems, draw-SEED and on (default: by tier)")
     add("--tier", choices=TIERS, default="default", help="how much is run: see --list (default: default)")

@@ -38,7 +38,7 @@ def load(word: str, asked: bool) -> Loaded:
             f"unknown implementation {word!r}: known are {', '.join(KNOWN)}; your own is path/to/file.py:Class or package.module:Class"
         )
     try:
-        module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = module_from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:
         raise ValueError(f"cannot import the adapter {word!r}: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
@@ -74,7 +74,8 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _from_file(path: Path) -> Any:
+def module_from_file(path: Path) -> Any:
+    """The module in a file, under a name of its own. FileNotFoundError if there is none; what it raises, it raises."""
     name = "refnode_validation_user_" + re.sub(r"\W", "_", path.stem)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():

@@ -28,6 +28,13 @@ class Adjoint:
     gradient = "adjoint"
     keywords: ClassVar[dict] = {}
 
+    differentiable = staticmethod(rn.differentiable)  # for an f that brings its own pullback
+
+    @staticmethod
+    def pullback(f, z, t, theta):
+        """Of a user's f, by tracing z and theta: no solve differentiates f by t."""
+        return rn.pullback(f, z, t, theta, argnums=(0, 2), like=z)
+
     def run(self, case):
         try:
             return self._answer(case)
