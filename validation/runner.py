@@ -99,7 +99,7 @@ def run(adapter: Any, plan: Plan) -> Iterator[Result]:
             yield from _Solves(adapter, plan, name, direction).results()
     for relation, task in plan.relations:
         ask, rtol = Ask(adapter), plan.relation_rtol
-        found = verdict(relation, ask, task, rtol)
+        found = as_good(task.id, verdict(relation, ask, task, rtol))
         yield Result(adapter.name, relation.id, task.id, _direction(task), rtol, found, ask.calls, tuple(sorted(ask.warnings)))
 
 
@@ -107,6 +107,13 @@ def whole(plan: Plan, name: str, verdict: Verdict) -> Iterator[Result]:
     """The same verdict for every item of the plan."""
     for problem_id, direction, check, rtol in plan.all_items():
         yield Result(name, check.id, problem_id, direction, rtol, verdict)
+
+
+def as_good(name: str, verdict: Verdict) -> Verdict:
+    """A refusal passes where the vector says that it is as good as an answer."""
+    if verdict.state == "refused" and may_refuse(name):
+        return Verdict("pass", message=f"refused, which is as good here ({may_refuse(name)}): {verdict.message}")
+    return verdict
 
 
 def _direction(task: Posed) -> str:
@@ -172,22 +179,15 @@ class _Solves:
         for check, at in self.items:
             if check.part == part and check.id in self.can and not check.every_rtol and at == rtol:
                 its_reply, its_answer = values if check.wants == ("z",) else (reply, answer)
-                verdict = judge(check.judge(its_answer)) if its_answer else self._without_answer(its_reply)
+                verdict = judge(check.judge(its_answer)) if its_answer else as_good(self.problem_id, Verdict(its_reply.state, message=its_reply.message))
                 yield self._result(check, rtol, verdict, its_reply)
-
-    def _without_answer(self, reply: Reply) -> Verdict:
-        """A refusal passes where the vector says that it is as good as an answer."""
-        why = may_refuse(self.problem_id)
-        if why and reply.state == "refused":
-            return Verdict("pass", message=f"refused, which is as good here ({why}): {reply.message}")
-        return Verdict(reply.state, message=reply.message)
 
     def _judge_series(self) -> Iterator[Result]:
         for check, _ in self.items:
             if check.every_rtol and check.id in self.can:
                 answers = [answer for _, answer in self.main.values() if answer]
                 failed = [reply for reply, answer in self.main.values() if not answer]
-                verdict = self._without_answer(failed[0]) if failed else judge(check.judge(answers))
+                verdict = as_good(self.problem_id, Verdict(failed[0].state, message=failed[0].message)) if failed else judge(check.judge(answers))
                 yield self._result(check, None, verdict, None)
 
     def _supports(self, check: Check) -> bool:

@@ -48,7 +48,7 @@ def is_required(name: str) -> bool:
 
 def may_refuse(name: str) -> str:
     """Why a refusal is as good as an answer to a vector; empty where it is not."""
-    acceptable = vectors.vectors()[name]["acceptable_if"] if name not in problems() else None
+    acceptable = vectors.vectors()[name]["acceptable_if"] if name in vectors.vectors() else None
     return acceptable["why"] if acceptable else ""
 
 
