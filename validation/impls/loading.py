@@ -12,7 +12,7 @@ from typing import Any
 
 from ..outcomes import Entry, read_expected
 
-KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq", "diffrax")
+KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq", "torchode", "torchdyn", "jax", "diffrax")
 DEFAULT = ("refnode", "scipy", "autograd")
 
 
