@@ -40,6 +40,10 @@ class BudgetExceeded(Exception):
     """Raised by the dynamics when they were called more than CALL_BUDGET times: nothing loops for ever."""
 
 
+class Ended(Exception):
+    """Raised in place of an answer that an earlier process did not live to give (worker.py). The arguments are state and message."""
+
+
 class HarnessError(Exception):
     """Raised by the dynamics when an adapter calls them with the wrong arguments."""
 
@@ -122,6 +126,8 @@ def _ask(adapter: Any, case: Case) -> Reply:
         return Reply("fail", message=f"declares what it then calls unsupported: {error}")
     except Refused as error:
         return Reply("refused", message=str(error))
+    except Ended as error:
+        return Reply(error.args[0], message=error.args[1])
     except KeyboardInterrupt:
         raise
     except Exception as error:  # whatever goes wrong in a library is its result

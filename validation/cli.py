@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ from .problems.catalog import problems
 from .report import jsonl
 from .runner import RTOLS, Plan, Result, run, whole
 from .verdicts import Verdict
+from .workers import Workers
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
 COMMAND = "refnode validate"
@@ -29,11 +32,12 @@ def main(argv: list[str]) -> int:
         options = _parse(argv)
         if options.list:
             return _print_list()
-        plan = _plan(options)
-        loaded = [load(word, asked) for word, asked in _words(options)]
-        _check_names(loaded)
+        plan, words = _plan(options), _words(options)
         _check_report(options.json)
-        return _run(plan, loaded, options, argv)
+        with closing(Workers(options.jobs, options.limit)) as workers:
+            loaded = [load(*word) for word in words] if options.in_process else workers.load(words)
+            _check_names(loaded)
+            return _run(plan, loaded, options, argv, workers)
     except ValueError as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -41,7 +45,23 @@ def main(argv: list[str]) -> int:
         return EXIT_EXPECTED
 
 
-def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str]) -> int:
+def plan_of(argv: list[str]) -> Plan:
+    """The plan of a command line."""
+    return _plan(_parse(argv))
+
+
+def about(adapter: Any) -> dict[str, Any]:
+    """The attributes of an adapter, as the report has them."""
+    return {
+        "name": adapter.name,
+        "version": str(getattr(adapter, "version", "unknown")),
+        "capabilities": sorted(getattr(adapter, "capabilities", [])),
+        "mode": getattr(adapter, "mode", "unknown"),
+        "interpolates": bool(getattr(adapter, "interpolates", True)),
+    }
+
+
+def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str], workers: Workers) -> int:
     try:
         from rich.console import Console
 
@@ -58,13 +78,15 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
         f"Conformance suite {__version__}: {len(plan.checks)} checks, {len(plan.problem_ids)} problems, rtol {rtols}", highlight=False
     )
     try:
-        for group, result in _progress(console, plan, loaded):
+        for group, result in _progress(console, plan, loaded, _results(plan, loaded, argv, None if options.in_process else workers)):
             judged.append((result, _outcome(group, result)))
     except KeyboardInterrupt:
         interrupted = True
         judged += [(result, _outcome(group, result)) for group, result in _rest(plan, loaded, judged)]
+    order = [name for group in loaded for name in _names(group)]
+    judged.sort(key=lambda pair: order.index(pair[0].implementation))
 
-    implementations = [_about(adapter) for group in loaded for adapter in group.adapters]
+    implementations = [about(adapter) for group in loaded for adapter in group.adapters]
     commands = {name: f"{COMMAND} --alone --impl {group.word}" for group in loaded for name in _names(group)}
     print_report(console, judged, implementations, commands, _reasons(loaded, judged))
     stale = []
@@ -79,15 +101,18 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
 
 
-def _results(plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
+def _results(plan: Plan, loaded: list[Loaded], argv: list[str], workers: Workers | None) -> Iterator[tuple[Loaded, Result]]:
+    """The results of all implementations, each in the order of the plan; without workers, in this process."""
     for group in loaded:
         if group.missing:
             verdict = Verdict("skipped", message=f"the package {group.missing} is not installed")
             yield from ((group, result) for result in whole(plan, group.word, verdict))
         if group.broken:
-            yield from ((group, result) for result in whole(plan, group.word, Verdict("error", message=group.broken)))
-        for adapter in group.adapters:
-            yield from ((group, result) for result in run(adapter, plan))
+            yield from ((group, result) for result in whole(plan, group.word, Verdict(group.state, message=group.broken)))
+        if not workers:
+            yield from ((group, result) for adapter in group.adapters for result in run(adapter, plan))
+    if workers:
+        yield from workers.results(plan, argv, loaded)
 
 
 def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Result, str]]) -> Iterator[tuple[Loaded, Result]]:
@@ -100,17 +125,20 @@ def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Result, str]]) ->
                     yield group, result
 
 
-def _progress(console: Any, plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
+Found = Iterator[tuple[Loaded, Result]]
+
+
+def _progress(console: Any, plan: Plan, loaded: list[Loaded], results: Found) -> Found:
     """The results, with a progress bar if somebody is looking."""
     if not console.is_terminal:
-        yield from _results(plan, loaded)
+        yield from results
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=len(plan.all_items()) * sum(len(_names(group)) for group in loaded))
-        for group, result in _results(plan, loaded):
+        for group, result in results:
             progress.update(bar, advance=1, description=f"{result.implementation} {result.problem} {result.direction}")
             yield group, result
 
@@ -146,16 +174,6 @@ def _names(group: Loaded) -> list[str]:
     return [adapter.name for adapter in group.adapters] or [group.word]
 
 
-def _about(adapter: Any) -> dict[str, Any]:
-    return {
-        "name": adapter.name,
-        "version": str(getattr(adapter, "version", "unknown")),
-        "capabilities": sorted(getattr(adapter, "capabilities", [])),
-        "mode": getattr(adapter, "mode", "unknown"),
-        "interpolates": bool(getattr(adapter, "interpolates", True)),
-    }
-
-
 class _Parser(argparse.ArgumentParser):
     """argparse that raises its complaint instead of ending the process."""
 
@@ -174,10 +192,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems")
     add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
     add("--json", metavar="FILE", help="write the report as JSON lines")
+    add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="processes that work at once (default %(default)s)")
+    add("--limit", type=float, default=120.0, metavar="S", help="seconds that one case may take (default %(default)s)")
+    add("--in-process", action="store_true", help="everything in this process, one after the other, without a limit of time: to debug")
     add("--seed", type=int, default=0, help="seed of the random output times (default 0)")
     add("--list", action="store_true", help="list checks, problems and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.jobs < 1 or not options.limit > 0:
+        raise ValueError(f"--jobs is a number from 1 on and --limit is above 0, not {options.jobs} and {options.limit:g}")
+    return options
 
 
 def _plan(options: argparse.Namespace) -> Plan:
