@@ -155,13 +155,17 @@ def _what(result: Result, outcome: str) -> str:
     verdict, worst = result.verdict, result.verdict.worst
     place = f"{result.problem} {result.direction} rtol {'all' if result.rtol is None else f'{result.rtol:.0e}'}"
     style = "red" if outcome in UNEXPECTED else "yellow"
-    text = f"[{style}]{verdict.state if outcome != 'XPASS' else 'XPASS'}[/{style}] {place}: "
+    text = f"[{style}]{_word(verdict.state, outcome)}[/{style}] {place}: "
     if worst and not (verdict.message and not math.isfinite(worst.got)):
         at = f"[{','.join(map(str, worst.index))}]" if worst.index else ""
         text += escape(f"{worst.quantity}{at} got {worst.got:.12g}, expected {worst.expected:.12g}, ratio {_ratio(worst.ratio)}")
     else:
         text += escape(verdict.message)
     return text
+
+
+def _word(state: str, outcome: str) -> str:
+    return outcome if outcome == "XPASS" else f"{outcome} {state}" if outcome == "XFAIL-CHANGED" else state
 
 
 def _print_totals(console: Console, judged: Judged, names: list[str], reasons: Mapping[tuple[str, str], int]) -> None:
