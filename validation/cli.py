@@ -1,31 +1,32 @@
-"""The command: refnode validate [options]; and refnode validate report, refnode validate compare, which read reports of earlier runs."""
+"""The command: refnode validate [options]."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .arguments import COMMAND, is_whole, parse, plan_of, words
 from .checks.catalog import everything
 from .impls.loading import DEFAULT, KNOWN, Loaded, load
 from .outcomes import UNEXPECTED, outcome, reason, unused
-from .plans import TIERS, Options, draws_in, plan
+from .plans import draws_in
 from .problems.catalog import problems
 from .relations import catalog as relations
 from .report import compare, files, jsonl
 from .report.screen import screen
 from .report.table import print_report
-from .runner import RTOLS, Plan, Result, run, whole
+from .runner import Plan, Result, run, whole
 from .vectors.tasks import vectors
 from .verdicts import Verdict
+from .workers import Workers
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
-COMMAND = "refnode validate"
-DESCRIPTION = """Run the conformance suite against refnode and other implementations. `refnode validate report A.jsonl` shows the report of
-an earlier run, or makes files of it; `refnode validate compare A.jsonl B.jsonl` tells what changed; both have a --help of their own."""
+Found = Iterator[tuple[Loaded, Result]]
 
 
 def main(argv: list[str]) -> int:
@@ -35,16 +36,17 @@ def main(argv: list[str]) -> int:
             return compare.main(argv[1:])
         if argv[:1] == ["report"]:
             return files.main(argv[1:])
-        options = _parse(argv)
+        options = parse(argv)
+        files.check(options)
         if options.list:
             return _print_list()
         if options.dynamics:
             return _examine(options, argv)
-        plan = _plan(options)
-        loaded = [load(word, asked) for word, asked in _words(options)]
-        _check_names(loaded)
-        files.check(options)
-        return _run(plan, loaded, options, argv)
+        plan, implementations = plan_of(options), words(options)
+        with closing(Workers(options.jobs, options.limit)) as workers:
+            loaded = [load(*word) for word in implementations] if options.in_process else workers.load(implementations)
+            _check_names(loaded)
+            return _run(plan, loaded, options, argv, None if options.in_process else workers)
     except ValueError as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -52,32 +54,21 @@ def main(argv: list[str]) -> int:
         return EXIT_EXPECTED
 
 
-def _examine(options: argparse.Namespace, argv: list[str]) -> int:
-    """--dynamics: not an implementation, but a user's own right-hand side."""
-    for option in ("impl", "alone", "only", "problem", "rtol"):
-        if getattr(options, option):
-            raise ValueError(f"--{option} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
-    files.check(options)
-    try:
-        from .dynamics.command import run as examine
-        return examine(options, argv)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--dynamics needs the package {error.name}: pip install refnode[validation]") from error
-
-
-def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str]) -> int:
+def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str], workers: Workers | None) -> int:
     out = screen()
     judged: list[tuple[Loaded, Result]] = []
     interrupted = False
     out.line(_what_is_run(plan))
     try:
-        for pair in _progress(out.console, plan, loaded):
+        for pair in _progress(out.console, plan, loaded, _results(plan, loaded, argv, workers)):
             judged.append(pair)
     except KeyboardInterrupt:
         interrupted = True
         judged += list(_rest(plan, loaded, judged))
+    order = [name for group in loaded for name in _names(group)]
+    judged.sort(key=lambda pair: order.index(pair[1].implementation))
 
-    implementations = [_about(group.word, adapter) for group in loaded for adapter in group.adapters]
+    implementations = [{**about(adapter), "word": group.word} for group in loaded for adapter in group.adapters]
     header = jsonl.header(implementations, argv, plan.seed, plan.rtols)
     rows = [jsonl.row(result, _outcome(group, result), _reason(group, result)) for group, result in judged]
     if options.json:
@@ -85,12 +76,24 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     files.write(options, header, rows)
     print_report(out, {**header, "implementations": implementations}, rows)  # with the folders that a command of this session needs
     stale = []
-    if not interrupted and options.tier != "smoke" and not (options.only or options.problem or options.rtol):
+    if not interrupted and is_whole(options):
         stale = [line for group in loaded for line in _stale(group, [result for _, result in judged])]
     for line in stale:
         out.line((line, "red"))
     bad = interrupted or stale or any(row["outcome"] in UNEXPECTED for row in rows)
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
+
+
+def _examine(options: argparse.Namespace, argv: list[str]) -> int:
+    """--dynamics: not an implementation, but a user's own right-hand side."""
+    for option in ("impl", "alone", "only", "problem", "rtol"):
+        if getattr(options, option):
+            raise ValueError(f"--{option} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
+    try:
+        from .dynamics.command import run as examine
+        return examine(options, argv)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--dynamics needs the package {error.name}: pip install refnode[validation]") from error
 
 
 def _what_is_run(plan: Plan) -> str:
@@ -104,18 +107,21 @@ def _what_is_run(plan: Plan) -> str:
     return f"Conformance suite {__version__}: {'; '.join(parts)}"
 
 
-def _results(plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
+def _results(plan: Plan, loaded: list[Loaded], argv: list[str], workers: Workers | None) -> Found:
+    """The results of all implementations, each in the order of the plan; without workers, in this process."""
     for group in loaded:
         if group.missing:
             verdict = Verdict("skipped", message=f"the package {group.missing} is not installed")
             yield from ((group, result) for result in whole(plan, group.word, verdict))
         if group.broken:
-            yield from ((group, result) for result in whole(plan, group.word, Verdict("error", message=group.broken)))
-        for adapter in group.adapters:
-            yield from ((group, result) for result in run(adapter, plan))
+            yield from ((group, result) for result in whole(plan, group.word, Verdict(group.state, message=group.broken)))
+        if not workers:
+            yield from ((group, result) for adapter in group.adapters for result in run(adapter, plan))
+    if workers:
+        yield from workers.results(plan, argv, loaded)
 
 
-def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Loaded, Result]]) -> Iterator[tuple[Loaded, Result]]:
+def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Loaded, Result]]) -> Found:
     """not-run for everything that an interrupted run had still before it."""
     done = {(result.implementation, result.id) for _, result in judged}
     for group in loaded:
@@ -125,17 +131,17 @@ def _rest(plan: Plan, loaded: list[Loaded], judged: list[tuple[Loaded, Result]])
                     yield group, result
 
 
-def _progress(console: Any, plan: Plan, loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
+def _progress(console: Any, plan: Plan, loaded: list[Loaded], results: Found) -> Found:
     """The results, with a progress bar if somebody is looking."""
     if console is None or not console.is_terminal:
-        yield from _results(plan, loaded)
+        yield from results
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=len(plan.all_items()) * sum(len(_names(group)) for group in loaded))
-        for group, result in _results(plan, loaded):
+        for group, result in results:
             progress.update(bar, advance=1, description=f"{result.implementation} {result.problem} {result.direction}")
             yield group, result
 
@@ -168,61 +174,15 @@ def _names(group: Loaded) -> list[str]:
     return [adapter.name for adapter in group.adapters] or [group.word]
 
 
-def _about(word: str, adapter: Any) -> dict[str, Any]:
+def about(adapter: Any) -> dict[str, Any]:
+    """The attributes of an adapter, as the report has them."""
     return {
         "name": adapter.name,
-        "word": word,
         "version": str(getattr(adapter, "version", "unknown")),
         "capabilities": sorted(getattr(adapter, "capabilities", [])),
         "mode": getattr(adapter, "mode", "unknown"),
         "interpolates": bool(getattr(adapter, "interpolates", True)),
     }
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = files.Parser(prog=COMMAND, description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
-    default = ", ".join(DEFAULT)
-    known = ", ".join(KNOWN)
-    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
-    add("--alone", action="store_true", help=f"only those named by --impl, without the usual {default}")
-    add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
-    add("--problem", action="append", default=[], metavar="P,Q", help="only these problems")
-    add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
-    add("--dynamics", metavar="MODULE:f", help="examine your own f(z, t, theta): mymodel:f or path/to/mymodel.py:f")
-    add("--z0", metavar="NAME", help="with --dynamics: a name in the module, or numbers such as --z0=1,0.5 (default: z0)")
-    add("--ts", metavar="NAME", help="with --dynamics: a name, numbers, or start:end:count (default: ts, or 0:1:5)")
-    add("--theta", metavar="NAME", help="with --dynamics: a name, or numbers (default: theta, or ())")
-    add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
-    add("--draws", type=int, metavar="N", help="relations on N drawn problems, draw-SEED and on (default: by tier)")
-    add("--tier", choices=TIERS, default="default", help="how much is run: see --list (default: default)")
-    add("--json", metavar="FILE", help="write the report as JSON lines, from which `report` makes the others and `compare` the changes")
-    files.add_arguments(parser)
-    add("--list", action="store_true", help="list checks, problems and implementations, and end")
-    add("--version", action="version", version=f"suite {__version__}")
-    return parser.parse_args(argv)
-
-
-def _plan(options: argparse.Namespace) -> Plan:
-    try:
-        rtols = tuple(float(word) for word in _split(options.rtol))
-    except ValueError:
-        raise ValueError(f"--rtol takes numbers, not {','.join(options.rtol)!r}") from None
-    names = tuple(dict.fromkeys(_split(options.problem)))
-    return plan(Options(options.tier, tuple(_split(options.only)), names, rtols, options.seed, options.draws))
-
-
-def _words(options: argparse.Namespace) -> list[tuple[str, bool]]:
-    """The implementations to load, and whether each was asked for by name."""
-    asked = _split(options.impl)
-    if options.alone and not asked:
-        raise ValueError("--alone needs --impl")
-    words = asked if options.alone else [*DEFAULT, *asked]
-    return [(word, word in asked) for word in dict.fromkeys(words)]
-
-
-def _split(words: list[str]) -> list[str]:
-    return [part.strip() for word in words for part in word.split(",") if part.strip()]
 
 
 def _check_names(loaded: list[Loaded]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from .checks.catalog import everything
 from .checks.parts import is_required
 from .runner import Result
+from .verdicts import Verdict
 
 OUTCOMES = {
     "ok": "a pass",
@@ -20,18 +21,27 @@ OUTCOMES = {
     "witness": "did not pass, in an implementation that was not asked for by name: reported, without effect on the exit code",
     "UNEXPECTED": "did not pass, required, not on the list",
     "XPASS": "passes although it is on the list",
+    "XFAIL-CHANGED": "did not pass, but in another way than the list says",
     "MISSING": "was asked for by name and cannot run",
 }
-UNEXPECTED = ("UNEXPECTED", "XPASS", "MISSING")
+UNEXPECTED = ("UNEXPECTED", "XPASS", "XFAIL-CHANGED", "MISSING")
+EXPECTABLE = ("fail", "error", "crash", "timeout", "refused")
+FIELDS = "implementation | pattern | versions | how | bug | reason"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of impls/<file>.expected: implementation, pattern of case ids (* and ?), versions, reason."""
+    """One line of impls/<file>.expected: implementation, pattern of case ids (* and ?), versions, how, bug, reason.
+
+    how: the state that is expected, such as fail, or the state and the beginning of the message, such as "error: TypeError: f() takes".
+    bug: its id in the registry of known bugs, RN-0001 and so on, or an address; "-" if it has none.
+    """
 
     implementation: str
     pattern: str
     versions: str
+    how: str
+    bug: str
     reason: str
 
     def matches(self, result: Result, version: str) -> bool:
@@ -39,27 +49,39 @@ class Entry:
         same = result.implementation == self.implementation and version_in(version, self.versions)
         return same and fnmatch.fnmatchcase(result.id, self.pattern)
 
+    def foresees(self, verdict: Verdict) -> bool:
+        """True if the verdict is the one that is expected."""
+        state, _, message = self.how.partition(":")
+        return verdict.state == state and verdict.message.startswith(message.strip())
+
 
 def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool) -> str:
     """The outcome of one result; gates says whether the implementation is refnode or was asked for by name."""
     state = result.verdict.state
-    listed = reason(result, version, entries) != ""
+    entry = _entry(result, version, entries)
     if state == "skipped":
         return "MISSING" if gates else "neutral"
-    if state == "pass":
-        return ("XPASS" if gates else "witness") if listed else "ok"
-    if listed and state != "unsupported":
-        return "xfail"
     if state == "unsupported":
         return "neutral"
+    if entry and entry.foresees(result.verdict):
+        return "xfail"
+    if entry:
+        return ("XPASS" if state == "pass" else "XFAIL-CHANGED") if gates else "witness"
+    if state == "pass":
+        return "ok"
     if everything()[result.check].level != "required" or not is_required(result.problem):
         return "noted"
     return "UNEXPECTED" if gates else "witness"
 
 
 def reason(result: Result, version: str, entries: Iterable[Entry]) -> str:
-    """Why the result is expected to fail; empty if it is not."""
-    return next((entry.reason for entry in entries if entry.matches(result, version)), "")
+    """Why the result is expected to fail, with the id of the bug; empty if it is not."""
+    entry = _entry(result, version, entries)
+    return "" if entry is None else entry.reason if entry.bug == "-" else f"{entry.reason} ({entry.bug})"
+
+
+def _entry(result: Result, version: str, entries: Iterable[Entry]) -> Entry | None:
+    return next((entry for entry in entries if entry.matches(result, version)), None)
 
 
 def unused(entries: Iterable[Entry], results: Iterable[Result], versions: dict[str, str]) -> list[Entry]:
@@ -70,16 +92,21 @@ def unused(entries: Iterable[Entry], results: Iterable[Result], versions: dict[s
 
 
 def read_expected(path: Path) -> list[Entry]:
-    """The entries of a file of lines `implementation | pattern | versions | reason`; # starts a comment. Every field is required."""
+    """The entries of a file of lines as in FIELDS; # starts a comment. Every field is required; ValueError says which line is not right."""
     entries = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        fields = [field.strip() for field in line.split("|", 3)]
-        if len(fields) != 4 or not all(fields):
-            raise ValueError(f"{path.name}, line {number}: expected 'implementation | pattern | versions | reason', all non-empty")
-        version_in("0", fields[2])
-        entries.append(Entry(*fields))
+        fields = [field.strip() for field in line.split("|", 5)]
+        if len(fields) != 6 or not all(fields):
+            raise ValueError(f"{path.name}, line {number}: expected '{FIELDS}', all non-empty")
+        entry = Entry(*fields)
+        version_in("0", entry.versions)
+        if entry.how.partition(":")[0] not in EXPECTABLE:
+            raise ValueError(f"{path.name}, line {number}: how is {entry.how!r}; it begins with one of {', '.join(EXPECTABLE)}")
+        if not re.fullmatch(r"-|RN-\d{4}|https?://\S+", entry.bug):
+            raise ValueError(f"{path.name}, line {number}: bug is {entry.bug!r}; it is RN- and four digits, an address, or -")
+        entries.append(entry)
     return entries
 
 

@@ -179,15 +179,18 @@ class _Solves:
         for check, at in self.items:
             if check.part == part and check.id in self.can and not check.every_rtol and at == rtol:
                 its_reply, its_answer = values if check.wants == ("z",) else (reply, answer)
-                verdict = judge(check.judge(its_answer)) if its_answer else as_good(self.problem_id, Verdict(its_reply.state, message=its_reply.message))
+                verdict = judge(check.judge(its_answer)) if its_answer else self._without_answer(its_reply)
                 yield self._result(check, rtol, verdict, its_reply)
+
+    def _without_answer(self, reply: Reply) -> Verdict:
+        return as_good(self.problem_id, Verdict(reply.state, message=reply.message))
 
     def _judge_series(self) -> Iterator[Result]:
         for check, _ in self.items:
             if check.every_rtol and check.id in self.can:
                 answers = [answer for _, answer in self.main.values() if answer]
                 failed = [reply for reply, answer in self.main.values() if not answer]
-                verdict = as_good(self.problem_id, Verdict(failed[0].state, message=failed[0].message)) if failed else judge(check.judge(answers))
+                verdict = self._without_answer(failed[0]) if failed else judge(check.judge(answers))
                 yield self._result(check, None, verdict, None)
 
     def _supports(self, check: Check) -> bool:

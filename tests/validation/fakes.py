@@ -1,8 +1,13 @@
 """Adapters that behave in one way each, for the tests of the suite itself."""
 
+import os
+import sys
+import time
+
 import numpy as np
 from refnode_validation.case import CAPABILITIES, Refused, Unsupported
 from refnode_validation.problems import density
+from refnode_validation.problems.catalog import problems as all_problems
 from refnode_validation.problems.exact import Task
 from refnode_validation.problems.problem import Problem
 
@@ -104,3 +109,80 @@ UNSUPPORTED = Unsupported("grad:t")
 def task_of(case, problems) -> Task:
     problem: Problem = next(problem for problem in problems.values() if problem.rhs is case._rhs)
     return Task(problem, case.z0, case.ts, case.weights)
+
+
+class Ill(AlwaysExact):
+    """Exact but in one case, P10 forward with gradients at rtol 1e-4, where it does what `symptom` says. For processes of their own."""
+
+    name = "ill"
+
+    def __init__(self):
+        super().__init__(all_problems())
+
+    def run(self, case):
+        if "dL/dz0" in case.wants and case.rtol == 1e-4 and case.ts[-1] > case.ts[0]:
+            self.symptom()
+        return super().run(case)
+
+    def symptom(self):
+        raise NotImplementedError
+
+
+class Hanging(Ill):
+    def symptom(self):
+        time.sleep(1000)
+
+
+class Exiting(Ill):
+    def symptom(self):
+        print("the last words", file=sys.stderr, flush=True)
+        os._exit(7)
+
+
+class Overflowing(Ill):
+    """The stack of the process, where Python does not count the calls (before 3.12), else Python's."""
+
+    def symptom(self):
+        sys.setrecursionlimit(10**9)
+        _ = Endless().attribute
+
+
+class Endless:
+    def __getattr__(self, name):
+        return getattr(self, name)
+
+
+class Talking(Ill):
+    """On stdout, through Python and beside it, much and in the form of the protocol; and it reads stdin."""
+
+    def symptom(self):
+        print('{"end": true}', flush=True)
+        os.write(1, b'{"end": true}\n' + 20_000_000 * b"x")
+        assert sys.stdin.read() == ""
+
+
+class Interrupting(Ill):
+    def symptom(self):
+        raise KeyboardInterrupt
+
+
+class AlwaysExiting(AlwaysExact):
+    """Dies whenever it is asked for gradients."""
+
+    name = "exiting"
+
+    def __init__(self):
+        super().__init__(all_problems())
+
+    def run(self, case):
+        if "dL/dz0" in case.wants:
+            os._exit(7)
+        return super().run(case)
+
+
+class HangingInTheProbe(AlwaysExact):
+    def __init__(self):
+        super().__init__(all_problems())
+
+    def run(self, case):
+        time.sleep(1000)

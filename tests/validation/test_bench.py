@@ -15,12 +15,12 @@ from refnode_validation import impls
 from refnode_validation.bench import bars, catalog, cli, measure
 from refnode_validation.bench.by_hand import cnf as by_hand_cnf
 from refnode_validation.bench.by_hand import mlp as by_hand_mlp
-from refnode_validation.bench.process import ONE_THREAD, Failed, Worker
 from refnode_validation.bench.reference import error, reference
 from refnode_validation.bench.workloads import leaves, mapped, mlp, workloads
 from refnode_validation.case import Unsupported
 from refnode_validation.impls import by_hand
 from refnode_validation.impls import refnode as by_refnode
+from refnode_validation.process import ONE_THREAD, Failed, Worker
 from scipy.integrate import solve_ivp
 
 import refnode as rn
@@ -312,7 +312,7 @@ def measured(fake, monkeypatch):
 
 
 def test_the_protocol(fake):
-    worker = Worker(fake("Talking"))
+    worker = Worker("bench.worker", fake("Talking"))
     try:
         reply = worker.ask({"do": "begin", "workload": "lotka-volterra"}, 30)
         assert reply["ok"]
@@ -328,7 +328,7 @@ def test_the_protocol(fake):
 
 def test_a_worker_that_ends_or_hangs_is_a_failure(fake):
     for name, message in (("Crashing", "ended with code 3: the last words"), ("Hanging", "no answer within 1 s")):
-        worker = Worker(fake(name))
+        worker = Worker("bench.worker", fake(name))
         try:
             with pytest.raises(Failed, match=message):
                 worker.ask({"do": "begin", "workload": "2x20"}, 1 if name == "Hanging" else 30)

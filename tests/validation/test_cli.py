@@ -18,6 +18,11 @@ ADAPTER = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[1]
 WRONG_AT_1E_7 = ADAPTER.replace("solution.y.T}", "solution.y.T * (1 + 1e-5 * (case.rtol == 1e-7))}")
 
 
+def main(arguments):
+    """Everything in this process; test_workers.py has the processes."""
+    return cli.main([*arguments, "--in-process"])
+
+
 @pytest.fixture
 def mine(tmp_path):
     """Write an adapter file and return the word that names it."""
@@ -30,7 +35,7 @@ def mine(tmp_path):
 
 
 def test_the_adapter_of_the_readme_works(mine, capsys):
-    assert cli.main(["--alone", "--impl", mine()]) == 0
+    assert main(["--alone", "--impl", mine()]) == 0
     out = capsys.readouterr().out
     assert "mine: passes" in out
     assert "ok 0." in out
@@ -38,7 +43,7 @@ def test_the_adapter_of_the_readme_works(mine, capsys):
 
 def test_failures_are_shown_with_all_that_is_needed(mine, capsys):
     word = mine(WRONG_AT_1E_7)
-    assert cli.main(["--alone", "--impl", word, "--problem", "P10", "--only", "solve.value"]) == 1
+    assert main(["--alone", "--impl", word, "--problem", "P10", "--only", "solve.value"]) == 1
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "FAIL" in out
     assert statements()["S3"]["text"] in out
@@ -50,30 +55,33 @@ def test_failures_are_shown_with_all_that_is_needed(mine, capsys):
 def test_the_reproduction_line_reproduces(mine, capsys):
     word = mine(WRONG_AT_1E_7)
     arguments = ["--alone", "--impl", word, "--only", "solve.value", "--problem", "P10"]
-    assert cli.main([*arguments, "--rtol", "1e-07"]) == 1
-    assert cli.main([*arguments, "--rtol", "1e-04"]) == 0
+    assert main([*arguments, "--rtol", "1e-07"]) == 1
+    assert main([*arguments, "--rtol", "1e-04"]) == 0
 
 
 def test_expected_failures(mine, tmp_path, capsys):
     word = mine(WRONG_AT_1E_7)
     arguments = ["--alone", "--impl", word, "--problem", "P10", "--only", "solve.value"]
     listed = tmp_path / "mine.expected"
-    listed.write_text("mine | solve.value/P10/forward/1e-07 | * | scaled on purpose\n")
-    assert cli.main(arguments) == 0
+    listed.write_text("mine | solve.value/P10/forward/1e-07 | * | fail | - | scaled on purpose\n")
+    assert main(arguments) == 0
     assert "1 expected: scaled on purpose" in capsys.readouterr().out
-    listed.write_text("mine | solve.value/P10/forward/* | * | scaled on purpose\n")
-    assert cli.main(arguments) == 1
+    listed.write_text("mine | solve.value/P10/forward/* | * | fail | - | scaled on purpose\n")
+    assert main(arguments) == 1
     assert "XPASS" in capsys.readouterr().out
+    listed.write_text("mine | solve.value/P10/forward/1e-07 | * | error: ValueError | - | not the way it fails\n")
+    assert main(arguments) == 1
+    assert "XFAIL-CHANGED fail P10 forward" in capsys.readouterr().out
     listed.write_text("mine | solve.value/P10/forward/1e-07 | \n")
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     assert "mine.expected, line 1" in capsys.readouterr().err
 
 
 def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys):
     word = mine()
-    (tmp_path / "mine.expected").write_text("mine | solve.value/P99/forward/1e-07 | * | no such problem\n")
-    assert cli.main(["--alone", "--impl", word, "--problem", "P10"]) == 0
-    assert cli.main(["--alone", "--impl", word]) == 1
+    (tmp_path / "mine.expected").write_text("mine | solve.value/P99/forward/1e-07 | * | fail | - | no such problem\n")
+    assert main(["--alone", "--impl", word, "--problem", "P10"]) == 0
+    assert main(["--alone", "--impl", word]) == 1
     assert "solve.value/P99/forward/1e-07 is listed, but matches no case" in capsys.readouterr().out
 
 
@@ -94,7 +102,7 @@ def test_drawn_problems_are_added_and_asked_again_by_name(mine, tmp_path, capsys
 
 def test_report_file(mine, tmp_path):
     path = tmp_path / "out.jsonl"
-    assert cli.main(["--alone", "--impl", mine(), "--problem", "P10,P28", "--rtol", "1e-5", "--json", str(path)]) == 0
+    assert main(["--alone", "--impl", mine(), "--problem", "P10,P28", "--rtol", "1e-5", "--json", str(path)]) == 0
     header, rows, footer = jsonl.read(path)
     assert header["suite"] == __version__
     assert header["implementations"][0]["name"] == "mine"
@@ -108,20 +116,20 @@ def test_runs_are_repeatable(mine, tmp_path):
     word = mine()
     paths = [tmp_path / f"{n}.jsonl" for n in "ab"]
     for path in paths:
-        cli.main(["--alone", "--impl", word, "--problem", "P28", "--json", str(path)])
+        main(["--alone", "--impl", word, "--problem", "P28", "--json", str(path)])
     first, second = (path.read_text().splitlines()[1:] for path in paths)
     assert first == second
 
 
 def test_a_broken_harness_is_called_that(mine, capsys):
-    assert cli.main(["--alone", "--impl", mine(ADAPTER.replace("f(z, t, case.theta)", "f(t, z, case.theta)")), "--problem", "P10"]) == 1
+    assert main(["--alone", "--impl", mine(ADAPTER.replace("f(z, t, case.theta)", "f(t, z, case.theta)")), "--problem", "P10"]) == 1
     assert "harness-broken" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_says_what_was_not_run(mine, tmp_path, capsys):
     path = tmp_path / "r.jsonl"
     source = ADAPTER.replace("        f = case", "        if len(case.ts) > 10:\n            raise KeyboardInterrupt\n        f = case")
-    assert cli.main(["--alone", "--impl", mine(source), "--problem", "P10", "--json", str(path)]) == 1
+    assert main(["--alone", "--impl", mine(source), "--problem", "P10", "--json", str(path)]) == 1
     states = {row["state"] for row in jsonl.read(path)[1]}
     assert {"pass", "not-run"} <= states
 
@@ -131,9 +139,9 @@ def test_a_missing_package_is_skipped_and_counts_only_if_asked_for(monkeypatch, 
     monkeypatch.delitem(__import__("sys").modules, "refnode_validation.impls.torchdiffeq", raising=False)
     monkeypatch.setattr(cli, "DEFAULT", ("scipy", "torchdiffeq"))
     few = ["--problem", "P01", "--only", "solve.value", "--rtol", "1e-4"]
-    assert cli.main(few) == 0
+    assert main(few) == 0
     assert "skip" in capsys.readouterr().out
-    assert cli.main([*few, "--impl", "torchdiffeq"]) == 1
+    assert main([*few, "--impl", "torchdiffeq"]) == 1
 
 
 def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, capsys):
@@ -142,7 +150,7 @@ def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, c
     for name in ("refnode", "refnode_validation.impls.refnode"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     monkeypatch.setattr(cli, "DEFAULT", ("refnode",))
-    assert cli.main(["--problem", "P01", "--only", "solve.value"]) == 1
+    assert main(["--problem", "P01", "--only", "solve.value"]) == 1
     assert "its import fails: ModuleNotFoundError" in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
@@ -170,7 +178,7 @@ def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, c
     ],
 )
 def test_usage_errors_are_one_sentence(arguments, sentence, capsys):
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert sentence in err
@@ -179,16 +187,16 @@ def test_usage_errors_are_one_sentence(arguments, sentence, capsys):
 
 
 def test_two_adapters_of_one_name_are_refused(mine, capsys):
-    assert cli.main(["--alone", "--impl", f"{mine()},{mine(name='other')}"]) == 2
+    assert main(["--alone", "--impl", f"{mine()},{mine(name='other')}"]) == 2
     assert "two implementations have the name 'mine'" in capsys.readouterr().err
 
 
 def test_list_help_and_version(capsys):
-    assert cli.main(["--list"]) == 0
+    assert main(["--list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in [*all_checks(), *problems()])
-    assert cli.main(["--help"]) == 0
-    assert cli.main(["--version"]) == 0
+    assert main(["--help"]) == 0
+    assert main(["--version"]) == 0
     assert f"suite {__version__}" in capsys.readouterr().out
 
 

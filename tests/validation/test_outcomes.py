@@ -15,7 +15,8 @@ def result(state, check="grad.t", rtol=1e-7):
     return Result("lib", check, "P10", "forward", rtol, Verdict(state, 2.0 if state == "fail" else 0.5))
 
 
-LISTED = (Entry("lib", "grad.t/P10/*/1e-07", ">=1,<2", "known"),)
+LISTED = (Entry("lib", "grad.t/P10/*/1e-07", ">=1,<2", "fail", "-", "known"),)
+RAISING = (Entry("lib", "grad.t/P10/*/1e-07", "*", "error: ValueError: no", "RN-0007", "known"),)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,12 @@ LISTED = (Entry("lib", "grad.t/P10/*/1e-07", ">=1,<2", "known"),)
         ("harness-broken", (), True, "UNEXPECTED"),
         ("unsupported", (), True, "neutral"),
         ("unsupported", LISTED, True, "neutral"),
+        ("error", LISTED, True, "XFAIL-CHANGED"),
+        ("error", LISTED, False, "witness"),
+        ("not-run", LISTED, True, "XFAIL-CHANGED"),
+        ("fail", RAISING, True, "XFAIL-CHANGED"),
+        ("error", RAISING, True, "XFAIL-CHANGED"),
+        ("pass", RAISING, True, "XPASS"),
         ("skipped", (), True, "MISSING"),
         ("skipped", (), False, "neutral"),
     ],
@@ -50,6 +57,14 @@ def test_entries_speak_of_one_implementation_case_and_version():
     assert reason(result("fail"), "2.5", LISTED) == ""
 
 
+def test_the_way_in_which_a_case_fails_is_part_of_the_list():
+    raised = Result("lib", "grad.t", "P10", "forward", 1e-7, Verdict("error", message="ValueError: no such luck"))
+    assert outcome(raised, "1", RAISING, True) == "xfail"
+    assert reason(raised, "1", RAISING) == "known (RN-0007)"
+    other = Result("lib", "grad.t", "P10", "forward", 1e-7, Verdict("error", message="TypeError: no such luck"))
+    assert outcome(other, "1", RAISING, True) == "XFAIL-CHANGED"
+
+
 def test_recommended_checks_do_not_gate():
     assert all_checks()["solve.tolerance"].level == "recommended"
     assert outcome(result("fail", check="solve.tolerance"), "1", (), True) == "noted"
@@ -57,8 +72,8 @@ def test_recommended_checks_do_not_gate():
 
 
 def test_unused_entries_are_found():
-    stale = Entry("lib", "grad.t/P99/*", "*", "gone")
-    elsewhere = Entry("other", "grad.t/P99/*", "*", "did not run")
+    stale = Entry("lib", "grad.t/P99/*", "*", "fail", "-", "gone")
+    elsewhere = Entry("other", "grad.t/P99/*", "*", "fail", "-", "did not run")
     assert unused([*LISTED, stale, elsewhere], [result("fail")], {"lib": "1.5"}) == [stale]
 
 
@@ -78,7 +93,15 @@ def test_versions(version, condition, holds):
     assert version_in(version, condition) is holds
 
 
-@pytest.mark.parametrize("line", ["a | b | *", "a | b | * |", "a | b | ~=1 | why", "just words"])
+@pytest.mark.parametrize("line", [
+        "a | b | * | fail | -",
+        "a | b | * | fail | - |",
+        "a | b | ~=1 | fail | - | why",
+        "a | b | * | sad | - | why",
+        "a | b | * | fail | 7 | why",
+        "a | b | * | why",
+        "just words",
+    ])
 def test_incomplete_lines_are_refused(tmp_path, line):
     path = tmp_path / "x.expected"
     path.write_text(f"# comment\n\n{line}\n")

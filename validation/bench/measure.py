@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..process import Failed, Worker
 from .catalog import Implementation
-from .process import Failed, Worker
 from .reference import error, reference
 from .workloads import Workload
 
@@ -78,7 +78,7 @@ def measure(workload: Workload, chosen: Sequence[Implementation], rounds: int, t
     try:
         for row in rows:
             tick(f"{workload.name}: {row.implementation.name}")
-            worker = Worker(row.implementation.place)
+            worker = Worker("bench.worker", row.implementation.place)
             workers.append((row, worker))
             _begin(row, worker, expected)
         repetitions = {row.implementation.name: _warm_up(row, worker) for row, worker in workers}
@@ -99,7 +99,7 @@ def warm_disk(chosen: Sequence[Implementation], tick: Tick) -> None:
     """Import each library once, so that the first workload finds its files in memory, too."""
     for one in {one.family: one for one in chosen}.values():
         tick(f"import: {one.family}")
-        worker = Worker(one.place)
+        worker = Worker("bench.worker", one.place)
         try:
             worker.ask({"do": "import"}, START_LIMIT)
         except Failed:

@@ -1,6 +1,8 @@
-"""JAX's own odeint: dopri5 with the adjoint method, compiled."""
+"""JAX's own odeint: dopri5 with the adjoint method, compiled. Output times must increase (its documentation says so)."""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,17 +14,96 @@ from ..bench.workloads import leaves, mapped
 jax.config.update("jax_enable_x64", True)
 
 
+class Tolerances(NamedTuple):
+    """What solve needs of a case."""
+
+    rtol: Any
+    atol: Any
+
+
+class Traced:
+    """A function, equal to every other with the same operations: what jit has compiled for one case then serves the next."""
+
+    def __init__(self, function, *arguments):
+        self.function = function
+        traced = jax.make_jaxpr(function)(*arguments)
+        self.operations = (str(traced.jaxpr), *(np.asarray(constant).tobytes() for constant in traced.consts))
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+    def __eq__(self, other):
+        return self.operations == other.operations
+
+    def __hash__(self):
+        return hash(self.operations)
+
+
 class Odeint:
     """Gradients by the adjoint method."""
 
     name = "jax.odeint"
     version = jax.__version__
+    capabilities = frozenset({"values", "grad:z0", "grad:theta", "grad:t", "grad:second"})
+    mode = "adjoint"
+    interpolates = True
+    static = (0, 1, 2, 3)  # of the questions below, for jit: odeint wants the tolerances as numbers
+
+    def run(self, case):
+        if case.method:
+            return {"z": np.asarray(self.fixed(case.dynamics(jnp), case))}
+        f = Traced(case.dynamics(jnp), case.z0, 0.0, case.theta)
+        base = Traced(case.base(jnp), case.z0) if case.density else None
+        question = density if case.density else second if "d2L/dz0" in case.wants else values if case.wants == ("z",) else gradients
+        compiled = jax.jit(question, static_argnums=self.static)
+        ts, weights = self.asked(case)
+        answer = compiled(self, f, base, Tolerances(case.rtol, case.atol), case.z0, ts, case.theta, weights, case.direction)
+        answer |= {key: answer[key][: len(case.ts)] for key in {"z", "dL/dt"} & set(answer)}
+        return {key: np.asarray(answer[key]) for key in case.wants}
+
+    def asked(self, case):
+        return case.ts, case.weights
 
     def bench(self, workload):
         return jitted(self.solve, workload)
 
-    def solve(self, f, z0, ts, theta, workload):
-        return odeint(lambda z, t, theta: f(z, t, theta), z0, ts, theta, rtol=workload.rtol, atol=workload.atol)
+    def solve(self, f, z0, ts, theta, case):
+        return odeint(lambda z, t, theta: f(z, t, theta), z0, ts, theta, rtol=case.rtol, atol=case.atol)
+
+
+def values(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
+    return {"z": adapter.solve(f, z0, ts, theta, tolerances)}
+
+
+def gradients(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
+    """In the times too, where they can be had."""
+    points = {"dL/dz0": z0, "dL/dtheta": theta} | ({"dL/dt": ts} if "grad:t" in adapter.capabilities else {})
+    z, back = jax.vjp(lambda x: adapter.solve(f, x["dL/dz0"], x.get("dL/dt", ts), x["dL/dtheta"], tolerances), points)
+    return {"z": z, **back(weights)[0]}
+
+
+def second(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
+    def slope(z0, theta):
+        loss = lambda z0, theta: jnp.sum(weights * adapter.solve(f, z0, ts, theta, tolerances))
+        return jnp.concatenate(jax.grad(loss, (0, 1))(z0, theta)) @ direction
+
+    return dict(zip(("d2L/dz0", "d2L/dtheta"), jax.grad(slope, (0, 1))(z0, theta), strict=True))
+
+
+def density(adapter, f, base, tolerances, x, ts, theta, weights, direction):
+    """log p(x) = log p_base(z) + int tr(df/dz) dt along the way to z, for one point x."""
+
+    def with_trace(state, t, theta):
+        z = state[:-1]
+        return jnp.append(f(z, t, theta), -jnp.trace(jax.jacfwd(f)(z, t, theta)))
+
+    def log_p(x):
+        end = adapter.solve(with_trace, jnp.append(x["dlogp/dx"], 0.0), x.get("dlogp/dt", ts), x["dlogp/dtheta"], tolerances)[-1]
+        return base(end[:-1]) - end[-1]
+
+    points = {"dlogp/dx": x, "dlogp/dtheta": theta} | ({"dlogp/dt": ts} if "flow:grad_t" in adapter.capabilities else {})
+    value, slopes = jax.value_and_grad(log_p)(points)
+    return {"log p": value, **slopes}
 
 
 def jitted(solve, workload):
@@ -31,3 +112,6 @@ def jitted(solve, workload):
     z0, ts, theta = mapped(jnp.asarray, (workload.z0, workload.ts, workload.theta))
     gradient = jax.jit(jax.grad(lambda z0, theta: loss(solve(f, z0, ts, theta, workload)), (0, 1)))
     return lambda: [np.asarray(g) for g in leaves(gradient(z0, theta))]
+
+
+ADAPTERS = [Odeint]

@@ -12,13 +12,16 @@ from typing import Any
 
 from ..outcomes import Entry, read_expected
 
-KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq", "diffrax")
+KNOWN = ("refnode", "scipy", "autograd", "torchdiffeq", "torchode", "torchdyn", "jax", "diffrax")
 DEFAULT = ("refnode", "scipy", "autograd")
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one word after --impl gave: adapters, or the package that is missing, or why its import fails. asked: the user named it."""
+    """What one word after --impl gave: adapters, or the package that is missing, or why its import fails. asked: the user named it.
+
+    Where a process of its own has loaded them, the adapters are their attributes only. state: that of its cases if its import fails.
+    """
 
     word: str
     adapters: tuple[Any, ...]
@@ -26,6 +29,7 @@ class Loaded:
     missing: str = ""
     broken: str = ""
     asked: bool = False
+    state: str = "error"
 
 
 def load(word: str, asked: bool) -> Loaded:

@@ -24,13 +24,17 @@ class Failed(Exception):
     """The worker did not answer as asked. The argument says what happened instead."""
 
 
-class Worker:
-    """The process of one implementation. Whoever makes one must close it."""
+class TimedOut(Failed):
+    """It did not answer in time."""
 
-    def __init__(self, place: str):
+
+class Worker:
+    """A process that runs a module of this package, asked and answering in lines of JSON. Whoever makes one must close it."""
+
+    def __init__(self, module: str, *arguments: str):
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         self.started = time.time()
-        command = [sys.executable, "-m", "refnode_validation.bench.worker", place]
+        command = [sys.executable, "-m", f"refnode_validation.{module}", *arguments]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -46,15 +50,24 @@ class Worker:
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply; Failed after so many seconds, or if the process ends."""
+        self.send(request)
+        return self.receive(seconds)
+
+    def send(self, request: dict[str, Any]) -> None:
+        """Hand over a request. A process that has ended is noticed by receive."""
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
+
+    def receive(self, seconds: float) -> dict[str, Any]:
+        """The next line that it says; Failed if the process ends, TimedOut after so many seconds."""
+        try:
             line = self.lines.get(timeout=seconds)
-        except (BrokenPipeError, queue.Empty) as error:
+        except queue.Empty:
             if self.process.poll() is None:
-                raise Failed(f"no answer within {seconds:.0f} s") from error
-            line = ""
+                raise TimedOut(f"no answer within {seconds:.0f} s") from None
+            line = ""  # ended, though a process of its own keeps the stream open
         if line:
             return json.loads(line)
         raise Failed(self._end())
@@ -65,7 +78,7 @@ class Worker:
         self.process.wait()
         for stream in (self.process.stdin, self.errors):
             assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):
                 stream.close()
 
     def _listen(self) -> None:

@@ -1,0 +1,75 @@
+"""The options of refnode validate: read, checked, and turned into a plan."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from . import __version__
+from .impls.loading import DEFAULT, KNOWN
+from .plans import TIERS, Options, plan
+from .report import files
+from .runner import RTOLS, Plan
+
+COMMAND = "refnode validate"
+DESCRIPTION = """Run the conformance suite against refnode and other implementations. `refnode validate report A.jsonl` shows the report of
+an earlier run, or makes files of it; `refnode validate compare A.jsonl B.jsonl` tells what changed; both have a --help of their own."""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options. ValueError, in one sentence, for wrong ones; SystemExit after --help and --version."""
+    parser = files.Parser(prog=COMMAND, description=DESCRIPTION, allow_abbrev=False)
+    add = parser.add_argument
+    known = ", ".join(KNOWN)
+    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
+    add("--alone", action="store_true", help=f"only those named by --impl, without the usual {', '.join(DEFAULT)}")
+    add("--tier", choices=TIERS, default="default", help="how much is run: see validation/README.md (default: default)")
+    add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
+    add("--problem", action="append", default=[], metavar="P,Q", help="only these problems, vectors and draws")
+    add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
+    add("--seed", type=int, default=0, help="seed of the random output times, and of the first drawn problem (default 0)")
+    add("--draws", type=int, metavar="N", help="relations on N drawn problems, draw-SEED and on (default: by tier)")
+    add("--dynamics", metavar="MODULE:f", help="examine your own f(z, t, theta): mymodel:f or path/to/mymodel.py:f")
+    add("--z0", metavar="NAME", help="with --dynamics: a name in the module, or numbers such as --z0=1,0.5 (default: z0)")
+    add("--ts", metavar="NAME", help="with --dynamics: a name, numbers, or start:end:count (default: ts, or 0:1:5)")
+    add("--theta", metavar="NAME", help="with --dynamics: a name, or numbers (default: theta, or ())")
+    add("--json", metavar="FILE", help="write the report as JSON lines, from which `report` makes the others and `compare` the changes")
+    files.add_arguments(parser)
+    add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="processes that work at once (default %(default)s)")
+    add("--limit", type=float, default=120.0, metavar="S", help="seconds that one case may take (default %(default)s)")
+    add("--in-process", action="store_true", help="everything in this process, one after the other, without a limit of time: to debug")
+    add("--list", action="store_true", help="list checks, problems, vectors and implementations, and end")
+    add("--version", action="version", version=f"suite {__version__}")
+    options = parser.parse_args(argv)
+    if options.jobs < 1 or not options.limit > 0:
+        raise ValueError(f"--jobs is a number from 1 on and --limit is above 0, not {options.jobs} and {options.limit:g}")
+    return options
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What the options ask for. ValueError for names that do not exist, and where nothing is left to run."""
+    try:
+        rtols = tuple(float(word) for word in split(options.rtol))
+    except ValueError:
+        raise ValueError(f"--rtol takes numbers, not {','.join(options.rtol)!r}") from None
+    names = tuple(dict.fromkeys(split(options.problem)))
+    return plan(Options(options.tier, tuple(split(options.only)), names, rtols, options.seed, options.draws))
+
+
+def words(options: argparse.Namespace) -> list[tuple[str, bool]]:
+    """The implementations to load, and whether each was asked for by name."""
+    asked = split(options.impl)
+    if options.alone and not asked:
+        raise ValueError("--alone needs --impl")
+    chosen = asked if options.alone else [*DEFAULT, *asked]
+    return [(word, word in asked) for word in dict.fromkeys(chosen)]
+
+
+def is_whole(options: argparse.Namespace) -> bool:
+    """Whether everything is run that lists of expected failures speak of."""
+    return options.tier != "smoke" and not (options.only or options.problem or options.rtol)
+
+
+def split(words: list[str]) -> list[str]:
+    """The parts between commas."""
+    return [part.strip() for word in words for part in word.split(",") if part.strip()]

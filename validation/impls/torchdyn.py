@@ -1,0 +1,63 @@
+"""torchdyn, dopri5 without an interpolator, so that steps end at the output times: all three values of `sensitivity`.
+
+The solver is given as an object with its coefficients in float64: the name "dopri5" makes one with coefficients rounded to float32.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import torch
+from torchdyn.core import ODEProblem
+from torchdyn.numerics import DormandPrince45
+
+from .with_torch import Dynamics, Torch
+
+ADJOINT = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "flow:log_prob", "flow:grad"})
+
+
+class Autograd(Torch):
+    """Gradients through the operations of the solver."""
+
+    name = "torchdyn.autograd"
+    version = importlib.metadata.version("torchdyn")
+    capabilities = ADJOINT | {"grad:t", "grad:second", "flow:grad_t"}
+    mode = "direct"
+    interpolates = False
+    sensitivity = "autograd"
+
+    def solve(self, f, z0, ts, theta, case):
+        problem = ODEProblem(
+            Dynamics(f, theta), DormandPrince45(torch.float64), atol=case.atol, rtol=case.rtol,
+            sensitivity=self.sensitivity, atol_adjoint=case.atol, rtol_adjoint=case.rtol,
+        )
+        times, states = problem(z0[None], ts)
+        return self.at(ts, times, states[:, 0])
+
+    def at(self, ts, times, states):
+        return states
+
+
+class Adjoint(Autograd):
+    """Gradients by the adjoint method. Those in the times exist for two times only, whatever their number."""
+
+    name = "torchdyn.adjoint"
+    capabilities = ADJOINT | {"flow:grad_t"}
+    mode = "adjoint"
+    sensitivity = "adjoint"
+
+
+class InterpolatedAdjoint(Autograd):
+    """The adjoint along a natural cubic spline through the forward steps, which it returns as well."""
+
+    name = "torchdyn.interpolated_adjoint"
+    capabilities = ADJOINT
+    interpolates = True
+    sensitivity = "interpolated_adjoint"
+
+    def at(self, ts, times, states):
+        direction = 1 if ts[-1] > ts[0] else -1  # decreasing times come back with the other sign
+        return states[torch.argmin(torch.abs(direction * ts[:, None] - times), 1)]
+
+
+ADAPTERS = [Autograd, Adjoint, InterpolatedAdjoint]
