@@ -20,7 +20,7 @@ GAMMA_DIGITS = 6
 
 
 def printed(ball: arb, name: str, digits: int = DIGITS) -> list[str]:
-    """[middle, radius]: decimal strings of a ball that contains the given one. ValueError, naming the component, if it is too wide for that."""
+    """[middle, radius]: decimal strings of a ball that contains the given one. ValueError, naming it, if it is too wide for that."""
     if not sharp(ball, digits):
         raise ValueError(f"{name} = {ball.str(5)} is not proved sharply enough for {digits} digits and {SPARE} to spare")
     middle = _rounded_once(ball, digits)

@@ -1,6 +1,6 @@
 """The a-priori box: where the solution stays for complex times near t, for all starts and parameters near the given ones.
 
-Let m (D,) be the middle of the state at t, and let radii grow in levels, 0 = R_0 < R_1 < ... < R_J = R and rho = r^0 < r^1 < ... < r^J = r, with
+Let m (D,) be the middle of the state at t, and let radii grow in levels, 0 = R_0 < R_1 < ... < R_J = R and rho = r^0 < ... < r^J = r, with
 
     B_j     the polydisc |z_i - m_i| <= r^j_i,
     starts  |x_i - m_i| <= rho_i,    Theta  |theta'_k - theta_k| <= sigma_k,    times  |s - t| <= R_j.
@@ -38,7 +38,7 @@ BITS = 64  # for the box alone: the condition is a proof at any precision
 LEVELS = 8
 SHARE = 64.0  # |f(m)| R/rho, about
 ROUNDS = 6  # of widening, on one level
-SMALLEST = 2.0**-40  # of R, relative to max(1, |t|)
+SMALLEST = 2.0**-30  # of R, relative to max(1, |t|)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class NoBox(ArithmeticError):
 
 
 def find(dynamics: Dynamics, middle: Sequence[arb], t: fmpq, theta: Sequence[arb], R: float) -> Box:
-    """A box around the middle of the state at t, for the first of R, 0.8 R, 0.64 R, ... that has one; NoBox if there is none down to SMALLEST."""
+    """A box around the middle of the state at t, for the first of R, 0.8 R, 0.64 R, ... that has one; NoBox if none has, down to SMALLEST."""
     reason = ""
     while SMALLEST * max(1.0, abs(number(t))) <= R:
         try:
@@ -139,5 +139,5 @@ def _floored(radii: list[arb], middle: Sequence[arb]) -> tuple[arb, ...]:
 
 
 def _size(x: arb, share: float) -> arb:
-    """share times |x| roughly, as a power of two; share where x may be zero. Small, for it costs R; not tiny, for its inverse enters the tails."""
+    """About share times |x|, a power of two; share where x may be 0. Small, for it costs R; not tiny, for its inverse enters the tails."""
     return arb(share) if x.contains(0) else arb(share) * arb(2) ** math.floor(math.log2(abs(float(x))))

@@ -26,7 +26,7 @@ RUNGS = (Rung(208, 165), Rung(320, 270), Rung(640, 570))  # tried in turn until 
 
 @dataclass(frozen=True)
 class Question:
-    """Exactly what is asked: z' = f(z, t, theta), z(ts[0]) = z0, and the loss L = sum_i cotangents[i] . z(ts[i]). All numbers are rational."""
+    """Exactly what is asked: z' = f(z, t, theta), z(ts[0]) = z0, and the loss L = sum_i cotangents[i] . z(ts[i]); rational numbers."""
 
     dynamics: Dynamics
     z0: tuple[fmpq, ...]
@@ -37,7 +37,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Of the loss: dz0 (D,), dtheta (P,), dts (N,). dL/dt_i = g_i . f(z_i, t_i, theta), dL/dt_0 = -a(t_0) . f(z_0, t_0, theta), a without g_0."""
+    """Of the loss: dz0 (D,), dtheta (P,), dts (N,).
+
+    dL/dt_i = g_i . f(z_i, t_i, theta) for i >= 1; dL/dt_0 = -a(t_0) . f(z_0, t_0, theta), a without g_0.
+    """
 
     dz0: tuple[arb, ...]
     dtheta: tuple[arb, ...]
@@ -104,7 +107,8 @@ def certify(
 ) -> Certificate:
     """Proved enclosures, sharp enough for that many digits in print.
 
-    z0 (D,), ts (N,) increasing or decreasing (repeated times allowed), theta (P,), cotangents (N, D): exact numbers, best as decimal strings.
+    z0 (D,), ts (N,) increasing or decreasing (repeated times allowed), theta (P,), cotangents (N, D): exact numbers, best as decimal
+    strings.
     ValueError for shapes and orders that do not fit; NoBox where the solution cannot be shown to exist; ValueError, naming the component,
     if no rung is sharp enough. Statement: S13, S14, S78, S79, S81
     """
@@ -117,7 +121,9 @@ def answer(question: Question, rung: Rung) -> Certificate:
     return Certificate.conclude(question, solve(question, rung))
 
 
-def ask(dynamics: Dynamics, z0: Sequence[Number], ts: Sequence[Number], theta: Sequence[Number], cotangents: Sequence[Sequence[Number]]) -> Question:
+def ask(
+    dynamics: Dynamics, z0: Sequence[Number], ts: Sequence[Number], theta: Sequence[Number], cotangents: Sequence[Sequence[Number]]
+) -> Question:
     """The question in rational numbers, its shapes checked."""
     numbers = [tuple(exact(x) for x in row) for row in (z0, ts, theta)]
     rows = tuple(tuple(exact(x) for x in row) for row in cotangents)

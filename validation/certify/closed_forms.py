@@ -82,9 +82,18 @@ def certify_closed_form(
 ) -> Certificate:
     """As certify(), from a formula, which is linted near the numbers of the question first; ValueError if that finds something."""
     question = ask(dynamics, z0, ts, theta, cotangents)
+    return climb(lambda rung: Certificate.conclude(question, evaluated(exact, question, rung)), digits)
+
+
+def evaluated(exact: Exact, question: Question, rung: Rung) -> ClosedTrajectory:
+    """The formula, linted and evaluated at the times of a question."""
     if exact is not linear:
         lint(exact, question)
-    return climb(lambda rung: Certificate.conclude(question, _trajectory(exact, question, rung)), digits)
+    with working(rung.bits):
+        z0, theta, t0 = [arb(x) for x in question.z0], tuple(arb(x) for x in question.theta), arb(question.ts[0])
+        flows = [flow(exact, z0, t0, arb(t), theta) for t in question.ts]
+        z, dz0, dtheta = zip(*flows, strict=True)
+        return ClosedTrajectory(exact, question.dynamics, question.ts, theta, rung, tuple(map(tuple, z)), dz0, dtheta)
 
 
 def flow(exact: Exact, z0: Sequence[arb], t0: arb, t1: arb, theta: Sequence[arb]) -> tuple[list[arb], arb_mat, arb_mat]:
@@ -127,7 +136,7 @@ def linear(z0: Sequence[arb], t0: arb, t1: arb, theta: Sequence[arb]) -> Flow:
 
 
 def lint(exact: Exact, question: Question, seed: int = 1, points: int = 3) -> None:
-    """ValueError, in one sentence, if the formula does not solve the equation at random balls within 1/16 of the numbers of the question."""
+    """ValueError, in one sentence, if the formula does not solve the equation at random balls within 1/16 of what is asked."""
     rng = random.Random(seed)
 
     def near(x: fmpq) -> arb:
@@ -170,11 +179,3 @@ def _zero(difference: np.ndarray, complaint: str) -> None:
         for c in (x.coeffs()[: flint.ctx.cap - 1] if isinstance(x, arb_series) else [x]):
             if not (c.is_finite() and c.contains(0) and abs(c) < SMALL):
                 raise ValueError(f"the closed form is wrong: {complaint} (a difference of {c.str(3)})")
-
-
-def _trajectory(exact: Exact, question: Question, rung: Rung) -> ClosedTrajectory:
-    with working(rung.bits):
-        z0, theta, t0 = [arb(x) for x in question.z0], tuple(arb(x) for x in question.theta), arb(question.ts[0])
-        flows = [flow(exact, z0, t0, arb(t), theta) for t in question.ts]
-        z, dz0, dtheta = zip(*flows, strict=True)
-        return ClosedTrajectory(exact, question.dynamics, question.ts, theta, rung, tuple(map(tuple, z)), dz0, dtheta)

@@ -92,7 +92,7 @@ def step(dynamics: Dynamics, z: Sequence[arb], box: Box, h: fmpq, theta: Sequenc
     A = arb_mat(D, D, [_ball(dz0[i, j], (tail[i] + 8 * box.radii[i] * spread) / box.rho[j]) for i in range(D) for j in range(D)])
     B = arb_mat(D, P, [_ball(dtheta[i, j], (tail[i] + 2 * box.radii[i] * spread) / box.sigma[j]) for i in range(D) for j in range(P)])
     shift = (A * arb_mat(D, 1, [x - m for x, m in zip(z, box.middle, strict=True)])).entries()
-    end = tuple(_ball(_ball(z1[i], tail[i]) + shift[i]) for i in range(D))
+    end = tuple(_ball(z1[i] + shift[i], tail[i]) for i in range(D))
     if not all(x.is_finite() for x in end):
         raise TooWide(f"the Taylor series at t = {number(box.t):.6g} has no finite sum")
     return Step(box.t, h, box, terms, tuple(tail), end, A, B)
@@ -114,6 +114,6 @@ def tails(box: Box, h: fmpq, terms: int) -> list[arb]:
     return [r * q**terms / (1 - q) for r in box.radii]
 
 
-def _ball(x: arb, radius: arb = arb(0)) -> arb:
+def _ball(x: arb, radius: arb) -> arb:
     """The ball widened by the radius, and by a millionth."""
     return arb(x, radius.abs_upper() + (x.rad() + radius.abs_upper()) * WIDER)

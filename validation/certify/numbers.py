@@ -148,8 +148,8 @@ BALLS = {
     "relu": _relu,
 }
 
-# Every function of this table is analytic on the whole ball that it is applied to, or it raises an ArithmeticError. On balls as wide as those
-# of a box, mean value forms of tanh, softplus and sqrt are far sharper than the functions themselves.
+# Every function of this table is analytic on the whole ball that it is applied to, or it raises an ArithmeticError. On balls as wide as
+# those of a box, mean value forms of tanh, softplus and sqrt are far sharper than the functions themselves.
 COMPLEX = {
     "constant": lambda digits: acb(exact(digits)),
     "div": _divided,

@@ -1,8 +1,8 @@
 """Taylor coefficients of the solution, and the sensitivities of their sum, in balls.
 
-With s in [0, 1] for the time t + h s, the solution through m is z(s) = sum_k z_k s^k, z' = h f(z, t + h s, theta). Newton's method for power
-series doubles the number of known coefficients: with z known up to s^{n-1}, f_k the coefficients of f along that polynomial and J_k those
-of df/dz, the missing part e solves e' = h (J e + f) from s^n on, up to and including s^{2n}, where its square enters:
+With s in [0, 1] for the time t + h s, the solution through m is z(s) = sum_k z_k s^k, z' = h f(z, t + h s, theta). Newton's method for
+power series doubles the number of known coefficients: with z known up to s^{n-1}, f_k the coefficients of f along that polynomial and J_k
+those of df/dz, the missing part e solves e' = h (J e + f) from s^n on, up to and including s^{2n}; its square enters at s^{2n+1}:
 
     e_{k+1} = h/(k+1) (sum_j J_{k-j} e_j + f_k)
 

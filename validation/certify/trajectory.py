@@ -16,7 +16,10 @@ from .numbers import BALLS, working
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Balls at the N times ts: z[i] (D,), dz0[i] (D, D) and dtheta[i] (D, P), the derivatives of z[i]; intervals[i] leads from ts[i] to ts[i+1]."""
+    """Balls at the N times ts: z[i] (D,), and its derivatives dz0[i] (D, D) and dtheta[i] (D, P).
+
+    intervals[i] are the steps from ts[i] to ts[i+1].
+    """
 
     dynamics: Dynamics
     ts: tuple[fmpq, ...]

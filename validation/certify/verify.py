@@ -10,7 +10,8 @@ estimate:
     enclosure    state and derivatives as recorded after a step contain what is proved again from the recorded state before it
     conclusion   values, sensitivities, gradients and condition numbers contain those that follow from the steps
 
-The demand on the radii finds a ball that is too small by its own proof, even where it happens to contain the solution.
+A closed form is linted and evaluated again. The demand on the radii finds a ball that is too small by its own proof, even where it happens
+to contain the solution.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from flint import arb, arb_mat, fmpq
 
 from ..ir.dynamics import Dynamics
 from .box import holds
-from .certificate import Certificate, trajectory_components
+from .certificate import Certificate, Question, trajectory_components
+from .closed_forms import ClosedTrajectory, evaluated
 from .density import DensityCertificate
 from .enclosure import Step, tails
 from .numbers import number, working
@@ -39,6 +41,18 @@ class Rejected(ValueError):
 def verify(certificate: Certificate | DensityCertificate) -> None:
     """Nothing, if every part of the certificate is proved again; else Rejected."""
     question, way = certificate.question, certificate.trajectory
+    if isinstance(way, ClosedTrajectory):
+        again = evaluated(way.exact, question, way.rung)
+    else:
+        _verify_chain(question, way)
+        again = assembled(way.dynamics, way.z[0], way.ts, way.theta, way.rung, way.intervals)
+    _conclusion(trajectory_components(way), trajectory_components(again))
+    concluded = type(certificate).conclude(question, way)
+    _conclusion(certificate.components(), concluded.components())
+    _conclusion(_gammas(certificate), _gammas(concluded))
+
+
+def _verify_chain(question: Question, way: Trajectory) -> None:
     exact = [*question.z0, *question.theta]
     if way.dynamics != question.dynamics or way.ts != question.ts or len(way.intervals) != len(way.ts) - 1:
         raise Rejected("chain: the trajectory is not about the dynamics and times of the question")
@@ -55,11 +69,6 @@ def verify(certificate: Certificate | DensityCertificate) -> None:
             z, t = step.z, step.t + step.h
         if t != way.ts[i + 1]:
             raise Rejected(f"chain: the steps end at t = {number(t):.6g}, not at ts[{i + 1}] = {number(way.ts[i + 1]):.6g}")
-    again = assembled(way.dynamics, way.z[0], way.ts, way.theta, way.rung, way.intervals)
-    _conclusion(trajectory_components(way), trajectory_components(again))
-    concluded = type(certificate).conclude(question, way)
-    _conclusion(certificate.components(), concluded.components())
-    _conclusion(_gammas(certificate), _gammas(concluded))
 
 
 def _verify_step(dynamics: Dynamics, z: Sequence[arb], step: Step, theta: Sequence[arb], bits: int, where: str) -> None:
