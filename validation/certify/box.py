@@ -38,6 +38,7 @@ BITS = 64  # for the box alone: the condition is a proof at any precision
 LEVELS = 8
 SHARE = 64.0  # |f(m)| R/rho, about
 ROUNDS = 6  # of widening, on one level
+HUGE = 2.0**400  # what f may reach on a box: radii and their quotients stay within the range of floats
 SMALLEST = 2.0**-30  # of R, relative to max(1, |t|)
 
 
@@ -127,9 +128,10 @@ def _speeds(dynamics, middle, t, R, radii, sigma, theta) -> list[arb]:
     """max |f_i| over a box, (D,)."""
     z = [square(m, r) for m, r in zip(middle, radii, strict=True)]
     values = evaluate(dynamics, COMPLEX, z, square(arb(t), arb(R)), [square(x, s) for x, s in zip(theta, sigma, strict=True)])
-    if not all(value.is_finite() for value in values):
+    speeds = [value.abs_upper() for value in values]
+    if not all(speed < HUGE for speed in speeds):
         raise ArithmeticError("f is not bounded there")
-    return [value.abs_upper() for value in values]
+    return speeds
 
 
 def _floored(radii: list[arb], middle: Sequence[arb]) -> tuple[arb, ...]:

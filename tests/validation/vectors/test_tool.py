@@ -70,7 +70,7 @@ BAD = {
     "dynamics": ({"dynamics": REQUEST["dynamics"] | {"rhs": [["mul", ["theta", 3], ["z", 0]]]}}, "needs one index"),
     "shape": ({"inputs": REQUEST["inputs"] | {"theta": []}}, "theta has 0 entries, 1 are needed"),
     "unknown closed form": ({"closed_form": "P99"}, "there is no closed form 'P99'"),
-    "another closed form": ({"closed_form": "P08a"}, "the closed form is wrong: z1 does not solve z' = f(z, t, theta)"),
+    "another closed form": ({"closed_form": "P08c"}, "the closed form is wrong: z1 does not solve z' = f(z, t, theta)"),
     "no solution": (
         {"dynamics": REQUEST["dynamics"] | {"rhs": [["div", ["theta", 0], ["sub", ["z", 0], "1.5"]]]}}, "mine-decay: no box found at t = 0",
     ),
