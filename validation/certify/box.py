@@ -68,7 +68,7 @@ class NoBox(ArithmeticError):
 
 
 def find(dynamics: Dynamics, middle: Sequence[arb], t: fmpq, theta: Sequence[arb], R: float) -> Box:
-    """A box around the middle of the state at t, for the first of R, 0.8 R, 0.64 R, ... that has one; NoBox if none has, down to SMALLEST."""
+    """A box around the middle of the state at t, for the first of R, 0.8 R, 0.64 R, ... that has one; NoBox if none has."""
     reason = ""
     while SMALLEST * max(1.0, abs(number(t))) <= R:
         try:

@@ -15,6 +15,7 @@ from refnode_validation.certify.enclosure import Rung, TooWide, steps
 from refnode_validation.certify.numbers import exact, working
 from refnode_validation.certify.taylor import coefficients, expand
 from refnode_validation.certify.trajectory import trajectory
+from refnode_validation.ir.build import dynamics
 from refnode_validation.ir.dynamics import evaluate
 from refnode_validation.ir.floats import FLOATS
 from scipy.integrate import solve_ivp
@@ -70,11 +71,16 @@ def test_enclosures_nest(dynamics, z0, theta, tail):
     parts = [(rough.z[1], fine.z[1])] + [(getattr(rough, k)[1].entries(), getattr(fine, k)[1].entries()) for k in ("dz0", "dtheta")]
     assert all(x.contains(y) for outer, inner in parts for x, y in zip(outer, inner, strict=True))
     assert max(x.rad() for x in rough.z[1]) < 100 * 2.0**-tail
+    # The first step, from an exact start: its tails alone make the difference, in all three parts.
     step = rough.intervals[0][0]
     with working(300):
-        without = expand(dynamics, step.box.middle, step.t, step.h, balls(theta), step.terms).z
-        again = expand(dynamics, step.box.middle, step.t, step.h, balls(theta), 2 * step.terms + 40).z
-    assert not all(x.contains(y) for x, y in zip(without, again, strict=True))
+        without, again = (expand(dynamics, step.box.middle, step.t, step.h, balls(theta), K) for K in (step.terms, 2 * step.terms + 40))
+    assert all(x.contains(y) for x, y in zip(step.z, again.z, strict=True))
+    assert not all(x.contains(y) for x, y in zip(without.z, again.z, strict=True))
+    for k in ("dz0", "dtheta"):
+        whole, bare, truth = (getattr(x, k).entries() for x in (step, without, again))
+        assert all(x.contains(y) for x, y in zip(whole, truth, strict=True))
+        assert not truth or not all(x.contains(y) for x, y in zip(bare, truth, strict=True))
 
 
 @pytest.mark.parametrize(("dynamics", "z0", "theta"), [(NET, NET_Z0, NET_THETA), (LORENZ, [1, 1, 1], [10, 28, fmpq(8, 3)])])
@@ -104,14 +110,15 @@ def test_a_ball_of_starts(u, v):
 
 
 def test_second_order_terms_are_needed():
-    """z' = z^2 from 1 +- d: the end of the ball is further out than the slope at its middle says."""
-    d = 1e-6  # far above the 30 bits that radii have
+    """z' = theta z^2 from 1 +- d: the end of the ball is further out than the slope at its middle says, and the slopes differ within it."""
+    d, f = 1e-6, dynamics(lambda z, t, theta: [theta[0] * z[0] * z[0]], dim=1, params=1)  # d is far above the 30 bits that radii have
     with working(208):
-        (step, *_) = steps(SQUARE, [arb(1, d)], exact(0), exact("0.03125"), [], FINE)
+        (step, *_) = steps(f, [arb(1, d)], exact(0), exact("0.03125"), [arb(1)], FINE)
         h = arb(step.h)
         for x in (arb(1) + arb(d), arb(1) - arb(d)):
             assert step.z[0].contains(x / (1 - x * h))
             assert step.dz0[0, 0].contains(1 / (1 - x * h) ** 2)
+            assert step.dtheta[0, 0].contains(h * (x / (1 - x * h)) ** 2)
         first_order = arb(1) / (1 - h) + arb(0, d) / (1 - h) ** 2
         assert not first_order.contains((arb(1) + arb(d)) / (1 - (arb(1) + arb(d)) * h))
 
