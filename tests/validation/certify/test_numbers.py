@@ -32,6 +32,17 @@ def test_wide_functions_contain_all_values(name, middle, radius, u, v):
         assert (wide + square(0, arb(1e-14))).contains(POINTS[name](point))
 
 
+@pytest.mark.parametrize(("middle", "radius"), [(1, 0.9), (0.5, 0.125), (-2, 0.5), (0, 1.25)])
+@pytest.mark.parametrize("name", UNARY)
+def test_wide_functions_contain_the_values_at_the_edge(name, middle, radius):
+    if middle - radius <= 0 and name in ("log", "sqrt", "relu"):
+        pytest.skip("not analytic there")
+    with working(200):
+        wide = COMPLEX[name](square(arb(middle), arb(radius)))
+        points = [acb(middle + u * radius, v * radius) for u in (-1, -0.5, 0, 0.5, 1) for v in (-1, 0, 1)]
+        assert all((wide + square(0, arb(1e-14))).contains(POINTS[name](point)) for point in points)
+
+
 @pytest.mark.parametrize(
     ("name", "middle", "accepted", "refused"),
     [("tanh", 0, 1.4, 1.6), ("sigmoid", 0, 2.8, 3.2), ("softplus", 0, 2.8, 3.2), ("log", 1, 0.9, 1.0), ("sqrt", 1, 0.9, 1.0), ("relu", 1, 0.9, 1.0)],

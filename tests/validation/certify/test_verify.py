@@ -10,7 +10,7 @@ from flint import arb, arb_mat, fmpq
 from refnode_validation.certify.certificate import answer, ask, certify
 from refnode_validation.certify.closed_forms import certify_closed_form
 from refnode_validation.certify.density import certify_density
-from refnode_validation.certify.enclosure import Rung
+from refnode_validation.certify.enclosure import Rung, steps
 from refnode_validation.certify.numbers import working
 from refnode_validation.certify.taylor import expand
 from refnode_validation.certify.trajectory import assembled
@@ -104,6 +104,17 @@ def test_step_left_out():
         fewer = list(way.intervals[0])
         del fewer[n]
         rejected(concluded(dataclasses.replace(way, intervals=(tuple(fewer), way.intervals[1]))), r"chain: ")
+
+
+def test_step_at_another_time():
+    """Every step is proved, but the first is the flow of a quarter later: cos(t) is another number there."""
+    way = good().trajectory
+    with working(208):
+        first = steps(CLOCK, way.z[0], fmpq(1, 4), fmpq(1), [], way.rung)[0]
+        rest = steps(CLOCK, first.z, first.h, fmpq(1, 2), [], way.rung)
+        last = steps(CLOCK, rest[-1].z, fmpq(1, 2), fmpq(1), [], way.rung)
+    wrong = concluded(dataclasses.replace(way, intervals=((first, *rest), tuple(last))))
+    rejected(wrong, "chain: the step at t = 0.25 should be at t = 0")
 
 
 def test_wrong_node():
