@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checks.catalog import everything
@@ -31,7 +31,8 @@ FIELDS = "implementation | pattern | versions | how | bug | reason"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of impls/<file>.expected: implementation, pattern of case ids (* and ?), versions, how, bug, reason.
+    """One line of impls/<file>.expected: implementation, pattern of case ids (* and ?; in a file also {P09,P10}), versions,
+    how, bug, reason.
 
     how: the state that is expected, such as fail, or the state and the beginning of the message, such as "error: TypeError: f() takes".
     bug: its id in the registry of known bugs, RN-0001 and so on, or an address; "-" if it has none.
@@ -106,8 +107,16 @@ def read_expected(path: Path) -> list[Entry]:
             raise ValueError(f"{path.name}, line {number}: how is {entry.how!r}; it begins with one of {', '.join(EXPECTABLE)}")
         if not re.fullmatch(r"-|RN-\d{4}|https?://\S+", entry.bug):
             raise ValueError(f"{path.name}, line {number}: bug is {entry.bug!r}; it is RN- and four digits, an address, or -")
-        entries.append(entry)
+        entries += [replace(entry, pattern=pattern) for pattern in _expanded(entry.pattern)]
     return entries
+
+
+def _expanded(pattern: str) -> list[str]:
+    """One pattern for each word in braces: grad.t/{P09,P10}/*/1e-07 stands for two, and each must match."""
+    braces = re.search(r"\{([^{}]*)\}", pattern)
+    if not braces:
+        return [pattern]
+    return [whole for word in braces[1].split(",") for whole in _expanded(pattern[: braces.start()] + word.strip() + pattern[braces.end() :])]
 
 
 def version_in(version: str, condition: str) -> bool:

@@ -109,6 +109,14 @@ def test_incomplete_lines_are_refused(tmp_path, line):
         read_expected(path)
 
 
+def test_braces_stand_for_several_lines(tmp_path):
+    path = tmp_path / "x.expected"
+    path.write_text("lib | grad.{t,z0}/{P09, P10}/*/1e-07 | * | fail | - | why\n")
+    assert [entry.pattern for entry in read_expected(path)] == [
+        "grad.t/P09/*/1e-07", "grad.t/P10/*/1e-07", "grad.z0/P09/*/1e-07", "grad.z0/P10/*/1e-07",
+    ]
+
+
 @pytest.mark.parametrize("path", sorted(Path(impls.__file__).parent.glob("*.expected")), ids=lambda path: path.stem)
 def test_our_lists_match_cases_that_exist(path):
     plan = Plan(tuple(all_checks().values()), tuple(problems()))
