@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -107,12 +108,13 @@ def read_expected(path: Path) -> list[Entry]:
             raise ValueError(f"{path.name}, line {number}: how is {entry.how!r}; it begins with one of {', '.join(EXPECTABLE)}")
         if not re.fullmatch(r"-|RN-\d{4}|https?://\S+", entry.bug):
             raise ValueError(f"{path.name}, line {number}: bug is {entry.bug!r}; it is RN- and four digits, an address, or -")
-        entries += [replace(entry, pattern=pattern) for pattern in _expanded(entry.pattern)]
+        pairs = itertools.product(_expanded(entry.implementation), _expanded(entry.pattern))
+        entries += [replace(entry, implementation=implementation, pattern=pattern) for implementation, pattern in pairs]
     return entries
 
 
 def _expanded(pattern: str) -> list[str]:
-    """One pattern for each word in braces: grad.t/{P09,P10}/*/1e-07 stands for two, and each must match."""
+    """One pattern for each word in braces: grad.t/{P09,P10}/*/1e-07 stands for two, and each must match. So for implementations."""
     braces = re.search(r"\{([^{}]*)\}", pattern)
     if not braces:
         return [pattern]

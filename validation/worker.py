@@ -6,8 +6,8 @@ Requests and replies are lines of JSON, on stdin and stdout:
     {"do": "run", "name": NAME, "argv": WORDS,      the plan of a command line, for the adapter of that name: many replies,
      "answers": {CASE: ...}}                        {"started": CASE}, {"answered": CASE, ...}, {"result": ...}, and {"end": true}
 
-CASE is a digest of what is asked. `answers` is what an earlier process has said of the same plan before it died: these cases are not asked
-again. What a library prints goes to stderr, and what it reads from stdin is empty.
+CASE is the number of a question, with a digest of it. `answers` is what an earlier process has said of the same plan before it died:
+these cases are not asked again. What a library prints goes to stderr, and what it reads from stdin is empty.
 """
 
 from __future__ import annotations
@@ -65,13 +65,14 @@ class Remembering:
     """The adapter, which says what it is asked and what it answers, and does not ask again what has been answered before."""
 
     def __init__(self, adapter: Any, answers: dict[str, Any], say: Say):
-        self.adapter, self.answers, self.say = adapter, answers, say
+        self.adapter, self.answers, self.say, self.asked = adapter, answers, say, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.adapter, name)
 
     def run(self, case: Any) -> Any:
-        key = _digest(case)
+        self.asked += 1  # a plan is asked in the same order in every process
+        key = f"{self.asked}:{_digest(case)}"
         if key in self.answers:
             return _again(case, self.answers[key])
         self.say({"started": key})

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import refnode_validation
 from refnode_validation.checks.catalog import all_checks, everything
+from refnode_validation.checks.parts import is_required
 from refnode_validation.impls.loading import load
 from refnode_validation.outcomes import reason
 from refnode_validation.problems.catalog import problems
 from refnode_validation.relations.catalog import all_relations, by_themselves
 from refnode_validation.relations.relation import Ask, verdict
 from refnode_validation.runner import Plan, run
+from refnode_validation.vectors.tasks import vectors
 
 from .fakes import FirstForSecond
 from .reference import BUGS, RELATION_BUGS, Reference
@@ -50,7 +52,8 @@ def right():
 
 def implementations():
     """(adapter, plan, expected failures) of all that are right."""
-    whole = Plan(CHECKS, tuple(problems()), relations=pairs(RELATIONS, range(4)))
+    posed = [id for id, vector in vectors().items() if vector["expected"] and is_required(id)]
+    whole = Plan(CHECKS, (*problems(), *posed), relations=pairs(RELATIONS, range(4)), vector_rtols=(1e-7,))
     for word in ("refnode", "scipy"):
         group = load(word, asked=True)
         yield from ((adapter, whole, group.entries) for adapter in group.adapters)

@@ -45,6 +45,7 @@ RELATION_BUGS = {
     "euler_late_clock": "euler.resnet",  # Euler's step reads the time of its end
     "wrong_stage": "solve.richardson",  # with fixed steps, the fourth stage of RK4 starts from the second
     "wrong_weights": "solve.order",  # with fixed steps, the weights of RK4 add up to 1.001
+    "deaf_to_max_steps": "solve.max_steps",  # a cap on the steps ends the solve where it is
     "no_nan": "solve.negative",  # NaN and infinity are replaced by numbers
     "adjoint_scaled": "grad.dual",  # a' = -1.01 a f_z
     "theta_scaled": "grad.theta_state",  # a_theta' = -1.01 a f_theta
@@ -61,7 +62,7 @@ class Reference:
 
     version = "1"
     capabilities = frozenset(
-        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "stats:nfe", "fixed:euler", "fixed:midpoint", "fixed:rk4", "f32"}
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "stats:nfe", "fixed:euler", "fixed:midpoint", "fixed:rk4", "f32", "max_steps"}
     )
     mode = "adjoint"
     interpolates = False
@@ -73,7 +74,7 @@ class Reference:
     def run(self, case):
         if np.any(np.diff(case.ts) * (case.ts[-1] - case.ts[0]) <= 0):
             raise ValueError("the times turn back")
-        self.case, self.count, self.solves = case, 0, self.solves + 1
+        self.case, self.count, self.taken, self.solves = case, 0, 0, self.solves + 1
         dynamics = case.dynamics(np)
 
         def f(z, t, theta):
@@ -192,6 +193,11 @@ class Reference:
         n = int(np.ceil(np.abs(t1 - t0) / h))
         h = (t1 - t0) / n
         for k in range(n):
+            self.taken += 1
+            if case.max_steps and self.taken > case.max_steps:
+                if bug == "deaf_to_max_steps":
+                    return z
+                raise ValueError("max_steps were taken")
             t = t0 + k * h
             if bug == "lost_first_step" and k == 0 and t0 == case.ts[0]:
                 continue

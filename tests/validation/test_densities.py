@@ -6,7 +6,7 @@ import autograd.numpy
 import numpy as np
 import pytest
 from refnode_validation.checks.flows import CHECKS
-from refnode_validation.problems import densities, density
+from refnode_validation.problems import densities
 from refnode_validation.problems.catalog import problems
 from refnode_validation.problems.exact import Task
 from refnode_validation.runner import Plan, run
@@ -41,12 +41,13 @@ def test_log_det_is_that_of_phi(problem):
 @pytest.mark.parametrize("task", TASKS)
 def test_gradients_of_log_p(task):
     """Complex steps against 6th-order differences at h = 2e-3: truncation h^6 |g^(7)| / 140 and rounding 1e-16 / h are below 1e-11 of the scale."""
-    found = density.gradients(task)
+    found = task.density.gradients
 
     def moved(key, step):
         theta = task.problem.theta + (step if key == "dlogp/dtheta" else 0)
         problem = type(task.problem)(**{**task.problem.__dict__, "theta": theta})
-        return density.log_p(Task(problem, task.z0 + (step if key == "dlogp/dx" else 0), task.ts + (step if key == "dlogp/dt" else 0), task.weights))
+        moved = Task(problem, task.z0 + (step if key == "dlogp/dx" else 0), task.ts + (step if key == "dlogp/dt" else 0), task.weights)
+        return moved.density.log_p
 
     for key, size in (("dlogp/dx", task.z0.size), ("dlogp/dtheta", task.problem.theta.size), ("dlogp/dt", 2)):
         expected = [central6(lambda h, key=key, e=e: moved(key, h * e), 2e-3) for e in np.eye(size)]
@@ -59,7 +60,7 @@ def test_p19_is_a_gaussian():
     task, A = task_of(problem), problem.theta.reshape(3, 3)
     E = expm(A * (problem.t1 - problem.t0))
     expected = multivariate_normal(E @ problem.base.mean, E @ problem.base.covariance @ E.T).logpdf(task.z0)
-    assert abs(density.log_p(task) - expected) < 1e-12
+    assert abs(task.density.log_p - expected) < 1e-12
 
 
 def test_p20_is_the_density_of_the_process():
@@ -69,7 +70,7 @@ def test_p20_is_the_density_of_the_process():
     v_inf, E = si**2 / (2 * be), np.exp(-be * problem.t1)
     expected = norm(densities.MU0 * E, np.sqrt(v_inf + (densities.V0 - v_inf) * E**2)).logpdf(task_of(problem).z0[0])
     assert (problem.base.mean[0], problem.base.covariance[0, 0]) == (densities.MU0, densities.V0)
-    assert abs(density.log_p(task_of(problem)) - expected) < 1e-13
+    assert abs(task_of(problem).density.log_p - expected) < 1e-13
 
 
 def test_the_wrong_sign_of_equation_10_is_far_away():
@@ -88,19 +89,19 @@ def test_base_densities(problem):
 @pytest.mark.parametrize("task", TASKS)
 def test_conditions(task):
     """Gamma bounds what an error does: z moved by 1e-7 in any component, at any time of the grid, changes log p by at most Gamma 1e-7 (1 + 1e-6)."""
-    gamma, largest = density.value_condition(task)
+    gamma, largest = task.density.value_condition
     problem, theta = task.problem, task.problem.theta
-    here = density.log_p(task)
+    here = task.density.log_p
     for t in problem.ts:
         z = problem.flow(task.z0, task.ts[0], t, theta)
         change = problem.log_det(task.z0, task.ts[0], t, theta)
         for e in np.eye(z.size):
-            moved = density.log_p(Task(problem, z + 1e-7 * e, np.array([t, task.ts[1]]), task.weights)) + change
+            moved = Task(problem, z + 1e-7 * e, np.array([t, task.ts[1]]), task.weights).density.log_p + change
             assert abs(moved - here) <= gamma * 1e-7 * (1 + 1e-6) + 1e-14
         assert largest >= np.abs(z).max() - 1e-15
     assert 1 <= gamma < 100
-    assert 1 <= density.reconstruction_gamma(task) < 100
-    assert density.gradient_gamma(task) < 100
+    assert 1 <= task.density.reconstruction_gamma < 100
+    assert task.density.gradient_gamma < 100
 
 
 BUGS = {

@@ -6,6 +6,8 @@ import numpy as np
 import scipy
 from scipy.integrate import solve_ivp
 
+from ..case import Refused
+
 
 class RK45:
     """Dormand-Prince 5(4)."""
@@ -23,6 +25,8 @@ class RK45:
         if case.method:
             h = abs(case.ts[1] - case.ts[0]) / case.steps
             settings = {"rtol": 1e9, "atol": 1e9, "first_step": h, "max_step": h}  # every step is accepted, none is longer
+        if np.any(np.diff(case.ts) == 0) or len(case.ts) == 1:
+            raise Refused("solve_ivp takes at least two times, all different")
         solution = solve_ivp(lambda t, z: f(z, t, case.theta), span, case.z0, method=self.method, t_eval=case.ts, **settings)
         if not solution.success:
             raise RuntimeError(solution.message)

@@ -9,7 +9,7 @@ import numpy as np
 from refnode_validation.ir.duals import duals, parts, variables
 from refnode_validation.ir.dynamics import evaluate, parse
 from refnode_validation.ir.floats import FLOATS
-from refnode_validation.vectors.tasks import density, task, vectors
+from refnode_validation.vectors.tasks import flow, task, vectors
 from refnode_validation.verdicts import allowed_error
 from scipy.integrate import solve_ivp
 
@@ -35,7 +35,7 @@ SOFTWARE = [  # faults of software, not of formulas: they cannot be seeded in a 
 def ratio(id, bug):
     """error / allowed of the worst quantity, of an implementation with that bug (None: without), at rtol 1e-6."""
     if bug in DENSITIES:
-        asked = density(id)
+        asked = flow(id).density
         expected = {"log p": asked.log_p}
         answer = {"log p": _log_p(id, bug)}
         gammas = {"log p": asked.value_condition[0]}
@@ -131,7 +131,7 @@ def _backward(asked, z, f, bug, clock):
 
 
 def _log_p(id, bug):
-    asked = density(id).task
+    asked = flow(id)
     dynamics, algebra, theta, D = parse(vectors()[id]["dynamics"]), duals(FLOATS), list(asked.problem.theta), len(asked.z0)
     probe = np.array([1.0, -1.0, -1.0])[:D]
 

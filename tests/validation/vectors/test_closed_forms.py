@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from refnode_validation.problems import densities, forced, planar, scalar
-from refnode_validation.vectors.tasks import density, task, vectors
+from refnode_validation.vectors.tasks import flow, task, vectors
 
 CLOSED = {
     "linear-spiral": planar.p05b, "linear-oscillator": planar.p05a, "linear-saddle": planar.p03, "linear-non-normal": planar.p03,
@@ -38,7 +38,7 @@ def test_time_gradients(id):
 @pytest.mark.parametrize("id", ["flow-planar-3d", "flow-linear-3d"])
 def test_log_p(id):
     log_det = densities.p18a_log_det if id == "flow-planar-3d" else densities.p19_log_det
-    asked, wanted = task(id), density(id)
+    asked, wanted = task(id), flow(id).density
     for i, t in enumerate(asked.ts):
         expected = -float(vectors()[id]["expected"]["int_minus_trace"][i][0])
         assert log_det(asked.z0, asked.ts[0], t, asked.problem.theta) == pytest.approx(expected, abs=1e-14)
@@ -49,7 +49,7 @@ def test_log_p(id):
 
 def test_gradient_of_a_gaussian_density():
     """z' = A z with the base N(0, 1) at the end: log p(x) = log N(E x) + T tr A, so its gradient is -E^T E x."""
-    asked, wanted = task("flow-linear-3d"), density("flow-linear-3d")
+    asked, wanted = task("flow-linear-3d"), flow("flow-linear-3d").density
     E = asked.dz_dz0[-1]
     np.testing.assert_allclose(wanted.gradients["dlogp/dx"], -E.T @ E @ asked.z0, atol=1e-14)
     A = asked.problem.theta.reshape(3, 3)

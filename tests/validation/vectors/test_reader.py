@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from refnode_validation.vectors import store
-from refnode_validation.vectors.tasks import alone, density, problem, task, vectors
+from refnode_validation.vectors.tasks import alone, flow, problem, task, vectors
 from scipy.integrate import solve_ivp
 
 POSITIVE = [id for id, vector in vectors().items() if vector["expected"]]
@@ -91,15 +91,15 @@ def test_derived_tasks_add_up(id):
 
 @pytest.mark.parametrize("id", [id for id in POSITIVE if vectors()[id]["flow"]])
 def test_flows_have_their_density(id):
-    vector, asked = vectors()[id], density(id)
-    assert asked.task.ts.tolist() == [float(vector["inputs"]["ts"][0]), float(vector["inputs"]["ts"][-1])]
-    z = asked.task.values[-1]
-    base = asked.task.problem.base.log_prob(np, z)
-    assert asked.log_p == pytest.approx(base - float(vector["expected"]["int_minus_trace"][-1][0]), abs=1e-14)
-    assert set(asked.gradients) == {"dlogp/dx", "dlogp/dtheta", "dlogp/dt"}
+    vector, asked = vectors()[id], flow(id)
+    assert asked.ts.tolist() == [float(vector["inputs"]["ts"][0]), float(vector["inputs"]["ts"][-1])]
+    z = asked.values[-1]
+    base = asked.problem.base.log_prob(np, z)
+    assert asked.density.log_p == pytest.approx(base - float(vector["expected"]["int_minus_trace"][-1][0]), abs=1e-14)
+    assert set(asked.density.gradients) == {"dlogp/dx", "dlogp/dtheta", "dlogp/dt"}
     # log |det dz/dx| is minus the integral of minus the trace
-    assert np.linalg.slogdet(asked.task.dz_dz0[-1])[1] == pytest.approx(-float(vector["expected"]["int_minus_trace"][-1][0]), abs=1e-13)
-    assert asked.value_condition[0] >= 1
+    assert np.linalg.slogdet(asked.dz_dz0[-1])[1] == pytest.approx(-float(vector["expected"]["int_minus_trace"][-1][0]), abs=1e-13)
+    assert asked.density.value_condition[0] >= 1
 
 
 def test_unused_parameters_have_gradients_that_are_exactly_zero():
