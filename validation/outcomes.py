@@ -118,7 +118,8 @@ def _expanded(pattern: str) -> list[str]:
     braces = re.search(r"\{([^{}]*)\}", pattern)
     if not braces:
         return [pattern]
-    return [whole for word in braces[1].split(",") for whole in _expanded(pattern[: braces.start()] + word.strip() + pattern[braces.end() :])]
+    before, after = pattern[:braces.start()], pattern[braces.end():]
+    return [whole for word in braces[1].split(",") for whole in _expanded(before + word.strip() + after)]
 
 
 def version_in(version: str, condition: str) -> bool:

@@ -80,7 +80,7 @@ def _check(options: Options) -> None:
             raise ValueError(f"no check matches {pattern!r}: the checks are {', '.join(everything())}")
     for name in options.problem:
         if not relations.is_known(name):
-            raise ValueError(f"unknown problem {name!r}: there are {', '.join([*problems(), *relations.OWN])}, draw-N, and the vectors of --list")
+            raise ValueError(f"unknown problem {name!r}: see refnode validate --list, or give draw-N")
     if (options.draws or 0) < 0 or options.seed < 0:
         raise ValueError(f"--draws and --seed are numbers from 0 on, not {options.draws} and {options.seed}")
     for rtol in options.rtol:

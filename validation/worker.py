@@ -117,7 +117,8 @@ def _described(loaded: Loaded) -> dict[str, Any]:
     from .cli import about
 
     entries = [dataclasses.asdict(entry) for entry in loaded.entries]
-    return {"adapters": [about(adapter) for adapter in loaded.adapters], "entries": entries, "missing": loaded.missing, "broken": loaded.broken}
+    adapters = [about(adapter) for adapter in loaded.adapters]
+    return {"adapters": adapters, "entries": entries, "missing": loaded.missing, "broken": loaded.broken}
 
 
 if __name__ == "__main__":

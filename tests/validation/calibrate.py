@@ -96,7 +96,7 @@ def seen_as(found):
 
 
 def pairs(ids, seeds=()):
-    return tuple(by_themselves([RELATIONS[id] for id in ids], seeds))
+    return tuple(by_themselves([RELATIONS[id] for id in ids], [f"draw-{seed}" for seed in seeds]))
 
 
 def rounded(entry):

@@ -6,8 +6,8 @@ import pytest
 from refnode_validation import impls
 from refnode_validation.checks.catalog import all_checks
 from refnode_validation.outcomes import OUTCOMES, UNEXPECTED, Entry, outcome, read_expected, reason, unused, version_in
-from refnode_validation.problems.catalog import problems
-from refnode_validation.runner import Plan, Result
+from refnode_validation.plans import Options, plan
+from refnode_validation.runner import Result
 from refnode_validation.verdicts import Verdict
 
 
@@ -119,11 +119,10 @@ def test_braces_stand_for_several_lines(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(Path(impls.__file__).parent.glob("*.expected")), ids=lambda path: path.stem)
 def test_our_lists_match_cases_that_exist(path):
-    plan = Plan(tuple(all_checks().values()), tuple(problems()))
     for entry in read_expected(path):
         results = [
             Result(entry.implementation, check.id, problem, direction, rtol, Verdict("fail"))
-            for problem, direction, check, rtol in plan.all_items()
+            for problem, direction, check, rtol in plan(Options()).all_items()
         ]
         matching = [r for r in results if entry.matches(r, entry.versions.strip("=<>"))]
         assert matching, entry.pattern

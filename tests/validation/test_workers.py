@@ -6,6 +6,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from refnode_validation import cli, workers
+from refnode_validation.arguments import parse, plan_of
 from refnode_validation.problems.catalog import problems
 from refnode_validation.report import jsonl
 from refnode_validation.runner import Plan, run
@@ -26,7 +27,7 @@ def results(*names, limit=20.0, jobs=1, arguments=ARGUMENTS):
     words = [(f"{fakes.__file__}:{name}", True) for name in names]
     with closing(Workers(jobs, limit)) as processes:
         found: dict = {}
-        for _, result in processes.results(cli.plan_of(arguments), arguments, processes.load(words)):
+        for _, result in processes.results(plan_of(parse(arguments)), arguments, processes.load(words)):
             assert result.id not in found.setdefault(result.implementation, {})
             found[result.implementation][result.id] = result.verdict
         return found, len(processes.all)
@@ -44,7 +45,7 @@ def results(*names, limit=20.0, jobs=1, arguments=ARGUMENTS):
 def test_one_case_has_the_state_and_the_others_pass(name, state, message, processes):
     found, started = results(name, limit=2.0 if name == "Hanging" else 20.0)
     verdicts = found["ill"]
-    assert list(verdicts) == ids(cli.plan_of(ARGUMENTS))
+    assert list(verdicts) == ids(plan_of(parse(ARGUMENTS)))
     assert {id for id, verdict in verdicts.items() if verdict.state != "pass"} == (SAME_SOLVE | SAME_SERIES if state != "pass" else set())
     assert {verdicts[id].state for id in SAME_SOLVE | SAME_SERIES} == {state}
     assert message in verdicts[CASE].message
@@ -85,9 +86,9 @@ def test_two_at_once_give_what_one_after_the_other_gives():
     words = [("scipy", True), ("autograd", True)]
     with closing(Workers(2, 60.0)) as processes:
         loaded = processes.load(words)
-        side_by_side = {(result.implementation, result.id): result for _, result in processes.results(cli.plan_of(few), few, loaded)}
+        side_by_side = {(result.implementation, result.id): result for _, result in processes.results(plan_of(parse(few)), few, loaded)}
     in_process = {
-        (result.implementation, result.id): result for _, result in cli._results(cli.plan_of(few), [cli.load(*w) for w in words], few, None)
+        (result.implementation, result.id): result for _, result in cli._results(plan_of(parse(few)), [cli.load(*w) for w in words], few, None)
     }
     assert side_by_side == in_process
 

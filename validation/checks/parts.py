@@ -9,7 +9,8 @@
     reset    thirty-one observations over a span of 3, on a problem that cannot be run backwards over the whole of it
     flow     log p(x) of the flows among the problems, x at the end of the solution, the base at its start ("reversed": exchanged)
 
-All but main are asked at one tolerance, the middle one. Vectors (validation/vectors) have main, alone and flow, in the direction of their grid.
+All but main are asked at one tolerance, the middle one. Vectors (validation/vectors) have main, alone and flow, in the direction of
+their grid.
 """
 
 from __future__ import annotations

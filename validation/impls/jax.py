@@ -72,6 +72,7 @@ class Odeint:
 
 
 def values(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
+    """z alone."""
     return {"z": adapter.solve(f, z0, ts, theta, tolerances)}
 
 
@@ -83,6 +84,8 @@ def gradients(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
 
 
 def second(adapter, f, base, tolerances, z0, ts, theta, weights, direction):
+    """A Hessian-vector product."""
+
     def slope(z0, theta):
         loss = lambda z0, theta: jnp.sum(weights * adapter.solve(f, z0, ts, theta, tolerances))
         return jnp.concatenate(jax.grad(loss, (0, 1))(z0, theta)) @ direction

@@ -123,7 +123,7 @@ def task(id: str) -> VectorTask:
 
 
 def alone(task: VectorTask, observed: int) -> VectorTask:
-    """The loss reads ts[observed] alone. Same values and sensitivities, other gradients; Gamma is that of all the weights, which is larger."""
+    """The loss reads ts[observed] alone: same values and sensitivities, other gradients; Gamma is that of all the weights, and larger."""
     weights = np.where(np.arange(len(task.ts))[:, None] == observed, task.weights, 0.0)
     return replace(task, weights=weights, gradients=_gradients(task, weights))
 
@@ -134,7 +134,8 @@ def flow(id: str) -> VectorTask:
     expected, gammas = _expected(id)
     whole, ends = task(id), [0, -1]
     gradients = {f"dlogp/d{name}": middles(expected[f"dlogp_d{key}"]) for name, key in (("x", "x"), ("theta", "theta"), ("t", "ts"))}
-    value, largest, adjoint, back = (float(gammas[f"flow_{name}"]) for name in ("value_gamma", "largest", "gradient_gamma", "reconstruction_gamma"))
+    names = ("value_gamma", "largest", "gradient_gamma", "reconstruction_gamma")
+    value, largest, adjoint, back = (float(gammas[f"flow_{name}"]) for name in names)
     return replace(
         whole,
         ts=whole.ts[ends],
