@@ -213,7 +213,8 @@ def test_the_catalog_names_classes_that_exist():
     for one in catalog.implementations().values():
         module, _, name = one.place.removeprefix(catalog.IMPLS + ".").partition(":")
         tree = ast.parse((folder / f"{module}.py").read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}, one
+        assigned = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+        assert name in assigned | {node.name for node in tree.body if isinstance(node, ast.ClassDef)}, one
     known = set(catalog.implementations())
     for bar in bars.bars():
         assert {*bar.upper, *bar.lower, *bar.hand} <= known

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..checks.catalog import everything
+from ..checks.catalog import all_checks, everything
 from ..outcomes import UNEXPECTED
 from ..statements import checks_of, statements
 from .cells import Row, badness, by_check, component, level, rtol_text, shown
@@ -37,7 +37,7 @@ class Group:
     @property
     def everywhere(self) -> bool:
         """Does it fail in nine cases of ten, and in more than one?"""
-        return 10 * len(self.bad) >= 9 * len(self.asked) > 9
+        return 10 * len(self.bad) >= 9 * len(self.asked) > 9  # (more than one)
 
     @property
     def where(self) -> list[str]:
@@ -52,11 +52,15 @@ class Group:
 def first(mine: list[Group], room: int) -> list[Group]:
     """Those of one implementation's groups that say most.
 
-    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of. No two
-    begin with the same statement.
+    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of; relations,
+    which see many things at once, last. No two begin with the same statement.
     """
+
+    def order(group: Group) -> tuple[bool, float]:
+        return group.check not in all_checks(), _checks_of(group.statements) if group.everywhere else math.inf
+
     chosen: list[Group] = []
-    for group in [*mine[:1], *sorted(mine[1:], key=lambda group: _checks_of(group.statements) if group.everywhere else math.inf)]:
+    for group in [*mine[:1], *sorted(mine[1:], key=order)]:
         if len(chosen) < room and group.statements[:1] not in [other.statements[:1] for other in chosen if other.statements]:
             chosen.append(group)
     return chosen

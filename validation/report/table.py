@@ -155,7 +155,7 @@ def _print_failures(screen: Screen, header: Row, rows: list[Row], found: list[Gr
 
 
 def _told(row: Row) -> tuple[Part, ...]:
-    word = "XPASS" if row["outcome"] == "XPASS" else row["state"]
+    word = {"XPASS": "XPASS", "XFAIL-CHANGED": f"XFAIL-CHANGED {row['state']}"}.get(row["outcome"], row["state"])
     return ((word, "red" if row["outcome"] in UNEXPECTED else "yellow"), f" {place(row)}: {what(row)}")
 
 
