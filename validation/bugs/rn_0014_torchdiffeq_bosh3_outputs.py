@@ -1,4 +1,4 @@
-"""torchdiffeq: the outputs of bosh3 have order 2, for the value in the middle of a step is that of the midpoint rule."""
+"""torchdiffeq: the outputs of bosh3 have order 2, for the value that stands for the middle of a step is off by h^2/8 times the second derivative."""
 
 import numpy as np
 import torch

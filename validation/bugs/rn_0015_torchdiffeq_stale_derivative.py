@@ -3,8 +3,7 @@
 import torch
 from torchdiffeq import odeint
 
-calls = []
-f = lambda t, y: calls.append(y.item()) or -y
+f = lambda t, y: -y
 t = torch.tensor([0.0, 1.0], dtype=torch.float64)
 options = {"first_step": 0.5, "max_step": 0.5}  # two steps of Heun's method, h = 1/2
 y = odeint(f, torch.ones(1, dtype=torch.float64), t, rtol=1e3, atol=1e3, method="adaptive_heun", options=options)
