@@ -9,7 +9,8 @@ from .run import outcomes
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m refnode_validation.bugs", description="Writes REPORT.md from bugs.json and the reproducers.")
+    description = "Writes REPORT.md from bugs.json and the reproducers."
+    parser = argparse.ArgumentParser(prog="python -m refnode_validation.bugs", description=description)
     parser.add_argument("--run", nargs="*", choices=LIBRARIES, metavar="LIBRARY", help="run the reproducers (of these libraries)")
     chosen = parser.parse_args().run
     if chosen is None:
@@ -17,7 +18,8 @@ def main() -> None:
         return
     for library in chosen or LIBRARIES:
         for id, outcome in outcomes(library).items():
-            print(f"{id}  {outcome.state:14}  got {outcome.got}, expected {outcome.expected}  ({bugs()[id]['title']})  {outcome.message}", flush=True)
+            measured = f"got {outcome.got}, expected {outcome.expected}" if outcome.got else ""
+            print(f"{id}  {outcome.state:14}  {bugs()[id]['title']}: {measured} {outcome.message}", flush=True)
 
 
 if __name__ == "__main__":

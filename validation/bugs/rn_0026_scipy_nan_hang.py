@@ -3,14 +3,17 @@
 from scipy.integrate import solve_ivp
 
 calls = []
-def f(t, y):
+
+
+def _f(t, y):
     calls.append(t)
     if len(calls) > 10000:
         raise RuntimeError("10000 evaluations")
     return [float("nan")]
 
+
 try:
-    got = f"status {solve_ivp(f, (0.0, 1.0), [1.0]).status}"
+    got = f"status {solve_ivp(_f, (0.0, 1.0), [1.0]).status}"
 except RuntimeError as error:
     got = f"RuntimeError: {error}"
 expected = "status -1"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..outcomes import version_in
 from .registry import HERE, bugs
 
-SECONDS = 120  # for all reproducers of a library, imports included
+SECONDS = 300  # for all reproducers of a library, imports included
 RELATIVE = 1e-3  # two runs of one version agree that well in each number
 
 
