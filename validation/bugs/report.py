@@ -11,17 +11,17 @@ NO_PROMISE = "no promise found"
 
 HEAD = """# Known bugs of released libraries
 
-Written by `python -m refnode_validation.bugs` from `bugs.json` and the reproducers in `bugs/`; a test keeps the three together, and another
-one runs every reproducer against the installed version, if it is among those of the entry. `python -m refnode_validation.bugs --run` does the
-same by hand.
+Written by `python -m refnode_validation.bugs` from `bugs.json` and the reproducers in `bugs/`; a test keeps the three together, and
+another one runs every reproducer against the installed version, if it is among those of the entry. `python -m refnode_validation.bugs
+--run` does the same by hand.
 
 These libraries are good, kept, and used by many; whoever checks them closely still meets places where a result is wrong. Each entry is
-reduced to at most 15 lines that need that library and NumPy only and end with what came out (`got`) and what a closed form says (`expected`).
-Each has a cause of its own, found in the library's source. *Silent* means a wrong or a missing result without a warning. An entry counts as a
-defect if a sentence of the library's documentation says otherwise, or if nothing in the documentation warns of it (then it says "no promise
-found"); as a documented limitation if the documentation says so itself. *Seen by* are the checks of this suite that failed in an adapter that
-goes that way, on problem P10 or the flows. Measured with torch 2.14.1 and NumPy 2.4.6; where documentation is not in the package, it is that
-of the repository.
+reduced to at most 15 lines that need that library and NumPy only and end with what came out (`got`) and what a closed form says
+(`expected`). Each has a cause of its own, found in the library's source. *Silent* means a wrong or a missing result without a warning.
+An entry counts as a defect if a sentence of the library's documentation says otherwise, or if nothing in the documentation warns of it
+(then it says "no promise found"); as a documented limitation if the documentation says so itself. *Seen by* are the checks of this
+suite that failed in an adapter that goes that way, on problem P10 or the flows. Measured with torch 2.14.1 and NumPy 2.4.6; where
+documentation is not in the package, it is that of the repository.
 
 {counts}
 
@@ -30,8 +30,8 @@ of the repository.
 {rows}
 """
 PARTS = (
-    ("Silent defects", lambda entry: entry["verdict"] == "defect" and entry["silent"]),
-    ("Other defects: a warning, a wrong or a missing exception, no end", lambda entry: entry["verdict"] == "defect" and not entry["silent"]),
+    ("Silent defects", lambda entry: (entry["verdict"], entry["silent"]) == ("defect", True)),
+    ("Other defects: a warning, a wrong or a missing exception, no end", lambda entry: (entry["verdict"], entry["silent"]) == ("defect", False)),
     ("Documented limitations", lambda entry: entry["verdict"] != "defect"),
 )
 
