@@ -31,7 +31,10 @@ documentation is not in the package, it is that of the repository.
 """
 PARTS = (
     ("Silent defects", lambda entry: (entry["verdict"], entry["silent"]) == ("defect", True)),
-    ("Other defects: a warning, a wrong or a missing exception, no end", lambda entry: (entry["verdict"], entry["silent"]) == ("defect", False)),
+    (
+        "Other defects: a warning, a wrong or a missing exception, no end",
+        lambda entry: (entry["verdict"], entry["silent"]) == ("defect", False),
+    ),
     ("Documented limitations", lambda entry: entry["verdict"] != "defect"),
 )
 

@@ -95,6 +95,26 @@ def names(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(row["implementation"] for row in rows))
 
 
+def twins(rows: Iterable[Row]) -> dict[str, str]:
+    """Implementations all of whose results are those of an earlier one, to three digits of the ratio: {name: the earlier one}.
+
+    What a twin does not support does not count. So the same methods on a compiled f take one line.
+    """
+    of: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for row in rows:
+        if row["state"] not in ("unsupported", "skipped"):
+            of[row["implementation"]][row["id"]] = row["state"], f"{worst_ratio([row]) or 0.0:.3g}"
+    found: dict[str, str] = {}
+    for name, mine in of.items():
+        for other, its in of.items():
+            if other == name:
+                break
+            if other not in found and all(its.get(id) == result for id, result in mine.items()):
+                found[name] = other
+                break
+    return found
+
+
 def versions(header: Row) -> dict[str, str]:
     """The version of each implementation that could be loaded."""
     return {entry["name"]: str(entry.get("version", "")) for entry in header["implementations"]}

@@ -52,8 +52,8 @@ class Group:
 def first(mine: list[Group], room: int) -> list[Group]:
     """Those of one implementation's groups that say most.
 
-    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of; relations,
-    which see many things at once, last. No two begin with the same statement.
+    First the simplest check; then those that fail everywhere, and among them first those of a statement that few checks speak of;
+    relations, which see many things at once, last. No two begin with the same statement.
     """
 
     def order(group: Group) -> tuple[bool, float]:

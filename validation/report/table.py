@@ -22,6 +22,7 @@ from .cells import (
     place,
     reproduction,
     shown,
+    twins,
     versions,
     what,
 )
@@ -40,11 +41,17 @@ def print_report(screen: Screen, header: Row, rows: list[Row]) -> None:
     found = groups(rows)
     unexpected = [group for group in found if group.unexpected]
     _print_first(screen, header, rows, found)
-    blocks = [names(rows)[i:i + COLUMNS] for i in range(0, len(names(rows)), COLUMNS)]
+    twin = twins(rows)
+    shown_names = [name for name in names(rows) if name not in twin]
+    blocks = [shown_names[i:i + COLUMNS] for i in range(0, len(shown_names), COLUMNS)]
     for columns in blocks:
         _print_checks(screen, header, rows, columns)
     for columns in blocks:
         _print_statements(screen, rows, columns)
+    for name in shown_names:
+        same = [other for other, earlier in twin.items() if earlier == name]
+        if same:
+            screen.line(f"The same results as {name}, as far as supported: {', '.join(same)}.")
     elsewhere = [id for id, entry in statements().items() if not checks_of(entry)]
     if elsewhere:
         screen.line((f"By refnode's own tests: {', '.join(elsewhere)}.", "dim"))
@@ -52,8 +59,8 @@ def print_report(screen: Screen, header: Row, rows: list[Row]) -> None:
         "Numbers are the worst error in units of the allowed one: at most 1 passes. "
         "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.", "dim"
     ))
-    _print_failures(screen, header, rows, found)
-    _print_totals(screen, rows)
+    _print_failures(screen, header, rows, [group for group in found if group.implementation not in twin])
+    _print_totals(screen, rows, twin)
     if unexpected:
         worst = unexpected[0].bad[0]
         screen.line()
@@ -159,7 +166,7 @@ def _told(row: Row) -> tuple[Part, ...]:
     return ((word, "red" if row["outcome"] in UNEXPECTED else "yellow"), f" {place(row)}: {what(row)}")
 
 
-def _print_totals(screen: Screen, rows: list[Row]) -> None:
+def _print_totals(screen: Screen, rows: list[Row], twin: dict[str, str]) -> None:
     screen.line()
     for name in names(rows):
         mine = [row for row in rows if row["implementation"] == name]
@@ -168,7 +175,8 @@ def _print_totals(screen: Screen, rows: list[Row]) -> None:
         more += f" ({n['expected']} of these expected)" if n["expected"] else ""
         flag: list[Part] = [(f"  {n['unexpected']} unexpected", "red")] if n["unexpected"] else []
         screen.line(f"{name}: passes {n['passes']} of {n['asked']}{more}", *flag)
-        for why, number in Counter(row["reason"] for row in mine if row["outcome"] == "xfail" and row.get("reason")).items():
+        expected = [row["reason"] for row in mine if row["outcome"] == "xfail" and row.get("reason")] if name not in twin else []
+        for why, number in Counter(expected).items():
             screen.line((f"{number} expected: {why}", "dim"), indent=2)
 
 

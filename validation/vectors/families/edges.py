@@ -75,7 +75,7 @@ REQUESTS = [
     _vector(
         "edge-at-rest", "The state does not move, the gradients do: step sizes chosen for z are far too long for the adjoint",
         _rest, [0.5, -0.25], [0.5, -0.25], [0, 1, 2, 4], flags="AtRest", discriminates="adjoint_without_error_control",
-        result="recommended", difficulty="higher",
+        result="recommended", difficulty="higher", tier="full",
     ),
     _vector(
         "edge-kick", "A short push at t = 5 after a long calm: a step that is too long passes it by",
