@@ -23,12 +23,15 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.ipynb", "notebooks", ".git", 
 
 @dataclass
 class Outcome:
-    """What became of a mutant: the checks that do not pass on it any more, or the first test that fails; neither: it survives."""
+    """What became of a mutant: the checks that do not pass on it any more, or the first test that fails; neither: it survives.
+
+    naive: whether the usual first test (naive.py) sees it.
+    """
 
     id: str
     checks: list[str] = field(default_factory=list)
     test: str = ""
-    note: str = ""
+    naive: bool = False
 
     @property
     def killed(self) -> bool:
@@ -65,6 +68,15 @@ def first_failing_test(tree: Path, mutant: Mutant) -> str:
     return failed[0] if failed else ("" if run.returncode == 0 else "collection")
 
 
+def naive_test_passes(tree: Path) -> bool:
+    """Whether z' = a z with one loss at the end comes out right."""
+    command = [sys.executable, str(Path(__file__).with_name("naive.py"))]
+    try:
+        return subprocess.run(command, cwd=tree, env=_environment(tree), capture_output=True, timeout=60.0, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 class Tree:
     """A copy of the project in a temporary folder, in which one file at a time is a mutant's."""
 
@@ -84,6 +96,7 @@ class Tree:
         outcome = Outcome(mutant.id)
         try:
             path.write_text(mutated(mutant, original), encoding="utf-8")
+            outcome.naive = not naive_test_passes(self.root)
             outcome.checks = sorted(failing_checks(self.root, options) - always)
             if not outcome.checks:
                 outcome.test = first_failing_test(self.root, mutant)
@@ -98,5 +111,5 @@ class Tree:
 
 
 def _environment(tree: Path) -> dict[str, str]:
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
