@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .drawing import Mutant, mutants, write_drawn
-from .running import Outcome, Tree, failing_checks
+from .running import Outcome, Tree, failing_cases
 
 MATRIX = Path(__file__).with_name("matrix.json")
 OPTIONS = ["--problem", "P05a,P10,P18b,P27,P30", "--rtol", "1e-4,1e-7"]
@@ -41,8 +41,8 @@ def _run(options: argparse.Namespace) -> int:
     wanted = [known[id] for id in options.ids] or [mutant for mutant in known.values() if mutant.id not in outcomes]
     tree = Tree()
     try:
-        always = failing_checks(tree.root, OPTIONS)
-        print(f"not passed by refnode itself: {', '.join(sorted(always)) or 'none'}", flush=True)
+        always = failing_cases(tree.root, OPTIONS)
+        print(f"cases that refnode itself does not pass: {len(always)}", flush=True)
         for mutant in wanted[k - 1::n]:
             outcome = tree.run(mutant, OPTIONS, always)
             outcomes[mutant.id] = {key: value for key, value in asdict(outcome).items() if key != "id"}

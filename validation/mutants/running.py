@@ -38,18 +38,19 @@ class Outcome:
         return bool(self.checks or self.test)
 
 
-def failing_checks(tree: Path, options: list[str]) -> set[str]:
-    """The checks with a case that does not pass, in the tree; "start" if the command does not come to its report."""
+def failing_cases(tree: Path, options: list[str]) -> set[tuple[str, str, str]]:
+    """(check, implementation, case) for each that does not pass in the tree; "start" or "time" if the command does not come to its report."""
     report = tree / "report.jsonl"
     command = [sys.executable, "-m", "refnode_validation", "--alone", "--impl", "refnode", "--json", str(report), *options]
     try:
         subprocess.run(command, cwd=tree, env=_environment(tree), capture_output=True, timeout=CONFORMANCE_LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        return {"time"}
+        return {("time", "", "")}
     if not report.exists():
-        return {"start"}
+        return {("start", "", "")}
     rows = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-    return {row["check"] for row in rows if row["kind"] == "case" and row["state"] not in ("pass", "unsupported")}
+    cases = [row for row in rows if row["kind"] == "case" and row["state"] not in ("pass", "unsupported")]
+    return {(row["check"], row["implementation"], row["id"]) for row in cases}
 
 
 def first_failing_test(tree: Path, mutant: Mutant) -> str:
@@ -89,15 +90,15 @@ class Tree:
             shutil.copy(home / name, self.root / name)
         (self.root / "refnode_validation").symlink_to("validation", target_is_directory=True)
 
-    def run(self, mutant: Mutant, options: list[str], always: set[str]) -> Outcome:
-        """The outcome of one mutant; `always` are the checks that fail on refnode as it is."""
+    def run(self, mutant: Mutant, options: list[str], always: set[tuple[str, str, str]]) -> Outcome:
+        """The outcome of one mutant; `always` are the cases that fail on refnode as it is."""
         path = self.root / "refnode" / mutant.file
         original = path.read_text(encoding="utf-8")
         outcome = Outcome(mutant.id)
         try:
             path.write_text(mutated(mutant, original), encoding="utf-8")
             outcome.naive = not naive_test_passes(self.root)
-            outcome.checks = sorted(failing_checks(self.root, options) - always)
+            outcome.checks = sorted({check for check, _, _ in failing_cases(self.root, options) - always})
             if not outcome.checks:
                 outcome.test = first_failing_test(self.root, mutant)
         finally:
