@@ -41,7 +41,7 @@ class Outcome:
 def failing_cases(tree: Path, options: list[str]) -> set[tuple[str, str, str]]:
     """(check, implementation, case) for each that does not pass in the tree; "start" or "time" if the command does not come to its report."""
     report = tree / "report.jsonl"
-    command = [sys.executable, "-m", "refnode_validation", "--alone", "--impl", "refnode", "--json", str(report), *options]
+    command = [sys.executable, "-m", "refnode_validation", "--alone", "--in-process", "--json", str(report), *options]
     try:
         subprocess.run(command, cwd=tree, env=_environment(tree), capture_output=True, timeout=CONFORMANCE_LIMIT, check=False)
     except subprocess.TimeoutExpired:
