@@ -30,11 +30,8 @@ documentation is not in the package, it is that of the repository.
 {rows}
 """
 PARTS = (
-    ("Silent defects", lambda entry: (entry["verdict"], entry["silent"]) == ("defect", True)),
-    (
-        "Other defects: a warning, a wrong or a missing exception, no end",
-        lambda entry: (entry["verdict"], entry["silent"]) == ("defect", False),
-    ),
+    ("Silent defects", lambda entry: entry["verdict"] == "defect" and entry["silent"]),
+    ("Other defects: a warning, a wrong exception or none, no end", lambda entry: entry["verdict"] == "defect" and not entry["silent"]),
     ("Documented limitations", lambda entry: entry["verdict"] != "defect"),
 )
 

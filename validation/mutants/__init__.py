@@ -1,0 +1,1 @@
+"""Seeded bugs in refnode: the suite under test."""

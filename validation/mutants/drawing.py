@@ -1,0 +1,79 @@
+"""The list of mutants, drawn before any of them is run: a function uniformly at random, then one of its edits.
+
+    python -m refnode_validation.mutants draw        writes drawn.json, from the seed below and the source as it is
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from .operators import Edit, edits, functions
+
+SEED = 20181206
+NUMBER = 72
+PLACES = ("ode", "gradients", "flows", "autodiff/rules.py", "autodiff/formulas")
+BY_HAND = Path(__file__).with_name("by_hand.json")
+DRAWN = Path(__file__).with_name("drawn.json")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One edit of one file of refnode. why: the operator and the function, or the bug that it stands for."""
+
+    id: str
+    file: str
+    line: int
+    old: str
+    new: str
+    why: str
+
+
+def draw(seed: int = SEED, number: int = NUMBER) -> list[Mutant]:
+    """Uniform over the functions that have an edit at all; the same edit is not drawn twice."""
+    rng = random.Random(seed)
+    choices = [(file, name, found) for file, source in _sources() for name, node in functions(source) if (found := edits(source, node))]
+    drawn: dict[tuple[str, Edit], Mutant] = {}
+    while len(drawn) < number:
+        file, name, found = rng.choice(choices)
+        edit = rng.choice(found)
+        id = f"A{len(drawn) + 1:02d}"
+        drawn.setdefault((file, edit), Mutant(id, file, edit.line, edit.old, edit.new, f"{edit.operator} in {name}"))
+    return list(drawn.values())
+
+
+def write_drawn() -> None:
+    """drawn.json, the list as it was drawn, with its seed."""
+    entries = [asdict(mutant) for mutant in draw()]
+    DRAWN.write_text(json.dumps({"seed": SEED, "places": PLACES, "mutants": entries}, indent=1) + "\n", encoding="utf-8")
+
+
+def mutants() -> list[Mutant]:
+    """All mutants: drawn, and by hand."""
+    return [Mutant(**entry) for path in (DRAWN, BY_HAND) if path.exists() for entry in json.loads(path.read_text(encoding="utf-8"))["mutants"]]
+
+
+def package() -> Path:
+    """The folder of refnode's source."""
+    spec = find_spec("refnode")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def mutated(mutant: Mutant, source: str) -> str:
+    """The file with the mutant in it. ValueError if its text is not there, on that line, exactly once from it on."""
+    starts = sum(len(line) for line in source.splitlines(keepends=True)[:mutant.line - 1])
+    at = source.find(mutant.old, starts)
+    if at < 0 or source.count("\n", 0, at) + 1 != mutant.line:
+        raise ValueError(f"mutant {mutant.id}: {mutant.file}, line {mutant.line} no longer reads {mutant.old!r}")
+    return source[:at] + mutant.new + source[at + len(mutant.old):]
+
+
+def _sources() -> list[tuple[str, str]]:
+    root = package()
+    files = [path for place in PLACES for path in sorted([root / place] if place.endswith(".py") else (root / place).rglob("*.py"))]
+    return [(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in files]
