@@ -13,12 +13,15 @@ from .running import Outcome, Tree, failing_cases
 
 MATRIX = Path(__file__).with_name("matrix.json")
 MODES = ("Adjoint", "Discrete", "Checkpointed", "Interpolating", "Quadrature", "Forward", "Reversible")
-QUESTIONS = "P10,P18b,van_der_pol,resnet,repeated-start,edge-unused-parameter,flow-linear,negative-step-limit,negative-nan-in-z0"
+QUESTIONS = (
+    "P10,P18b,van_der_pol,resnet,repeated-start,edge-unused-parameter,flow-linear,negative-step-limit,negative-nan-in-z0"
+)
 OPTIONS = ["--impl", ",".join(f"refnode_validation.impls.refnode:{mode}" for mode in MODES), "--problem", QUESTIONS, "--rtol", "1e-4,1e-7"]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m refnode_validation.mutants", description="The suite under test: seeded bugs in refnode.")
+    prog = "python -m refnode_validation.mutants"
+    parser = argparse.ArgumentParser(prog=prog, description="The suite under test: seeded bugs in refnode.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("draw", help="draw the list of mutants from its seed, and write drawn.json")
     run = commands.add_parser("run", help="run mutants, and write what became of them into matrix.json")

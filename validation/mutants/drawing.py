@@ -53,7 +53,8 @@ def write_drawn() -> None:
 
 def mutants() -> list[Mutant]:
     """All mutants: drawn, and by hand."""
-    return [Mutant(**entry) for path in (DRAWN, BY_HAND) if path.exists() for entry in json.loads(path.read_text(encoding="utf-8"))["mutants"]]
+    lists = [json.loads(path.read_text(encoding="utf-8"))["mutants"] for path in (DRAWN, BY_HAND)]
+    return [Mutant(**entry) for entries in lists for entry in entries]
 
 
 def package() -> Path:

@@ -39,7 +39,10 @@ class Outcome:
 
 
 def failing_cases(tree: Path, options: list[str]) -> set[tuple[str, str, str]]:
-    """(check, implementation, case) for each that does not pass in the tree; "start" or "time" if the command does not come to its report."""
+    """(check, implementation, case) for each that does not pass in the tree.
+
+    "start" or "time" stand for a command that does not come to its report.
+    """
     report = tree / "report.jsonl"
     command = [sys.executable, "-m", "refnode_validation", "--alone", "--in-process", "--json", str(report), *options]
     try:

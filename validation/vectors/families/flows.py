@@ -106,7 +106,8 @@ REQUESTS = [
     _vector(
         "flow-rotation", "A rotation: the trace is zero and log p is that of the base, wherever the flow goes",
         lambda z, t, theta: [-theta[0] * (1 + t) * z[1], theta[0] * (1 + t) * z[0]], [1, -0.5], [0.75], [1, 0.5, 0], flags="TraceZero",
-        discriminates="transpose t_sign", difficulty="lower", tier="full", result="recommended",  # dlogp/dtheta is 0: no error is relative to it
+        discriminates="transpose t_sign", difficulty="lower", tier="full",
+        result="recommended",  # dlogp/dtheta is 0: no error is relative to it
     ),
     _vector(
         "flow-hamiltonian", "Each half moves by a function of the other: volume is kept, the density is not that of a rotation",
