@@ -1,7 +1,7 @@
 """From the options of the command to what is run: which checks, on which problems, vectors and draws, at which tolerances.
 
     tier      problems      vectors                   relations
-    smoke     three, one    smoke, at one tolerance   on questions without an answer
+    smoke     one, at one   smoke, at one tolerance   on questions without an answer
               tolerance
     default   all, three    smoke and default, at one on their own problems and on a few draws
     full      all, three    all, three                on every problem, vector and draw to which they apply
@@ -22,7 +22,7 @@ from .runner import RTOLS, Plan, middle
 from .vectors.tasks import vectors
 
 TIERS = ("smoke", "default", "full")
-SMOKE = ("P05a", "P10", "P30")
+SMOKE = ("P10",)
 DRAWS = {"smoke": 0, "default": 2, "full": 20}
 
 
@@ -50,7 +50,8 @@ def plan(options: Options) -> Plan:
     elif options.tier == "full":
         pairs = relations.on(related, [relations.task_named(name) for name in [*relations.OWN, *problems(), *_vectors("full"), *drawn]])
     elif options.tier == "smoke":
-        pairs = relations.by_themselves([relation for relation in related if relation.id == "solve.negative"])
+        refusals = relations.by_themselves(relation for relation in related if relation.id == "solve.negative")
+        pairs = [(relation, task) for relation, task in refusals if task.id in _vectors("smoke")]
     else:
         pairs = relations.by_themselves(related, drawn)
     one = (middle(rtols),)

@@ -80,7 +80,7 @@ REQUESTS = [
     ),
     _vector(
         "detest-b3", "A nonlinear chemical reaction: the second component is a quotient of Bessel functions",
-        _b3, [1, 0, 0], [1, 1], [0, 0.5, 1.5, 4], flags="ExtraState Invariant", discriminates="transpose theta_sign", tier="smoke",
+        _b3, [1, 0, 0], [1, 1], [0, 0.5, 1.5, 4], flags="ExtraState Invariant", discriminates="transpose theta_sign",
     ),
     _vector(
         "detest-b4", "A curve on a torus: square roots and quotients of the state",

@@ -47,7 +47,7 @@ def _fast(z, t, theta):
 REQUESTS = [
     _vector(
         "edge-unused-parameter", "Two of four parameters are not used: their gradients are zeros, neither missing nor noise",
-        _unused, [0.75, -0.5], [1, 0.5, 1.5, -2], [0, 0.5, 1.5, 2.5], discriminates="unused_parameter theta_sign", tier="smoke",
+        _unused, [0.75, -0.5], [1, 0.5, 1.5, -2], [0, 0.5, 1.5, 2.5], discriminates="unused_parameter theta_sign",
     ),
     _vector(
         "edge-no-parameters", "No parameters at all: dL/dtheta is an empty list",
@@ -75,7 +75,7 @@ REQUESTS = [
     _vector(
         "edge-at-rest", "The state does not move, the gradients do: step sizes chosen for z are far too long for the adjoint",
         _rest, [0.5, -0.25], [0.5, -0.25], [0, 1, 2, 4], flags="AtRest", discriminates="adjoint_without_error_control",
-        result="recommended", difficulty="higher", tier="full",
+        result="recommended", difficulty="higher",
     ),
     _vector(
         "edge-kick", "A short push at t = 5 after a long calm: a step that is too long passes it by",

@@ -71,7 +71,7 @@ def _ornstein_uhlenbeck(z, t, theta):
 REQUESTS = [
     _units(
         "flow-planar-1", "One planar unit in the plane",
-        [0.5, -0.25], DATA_TO_BASE, 1, start=4, discriminates=SIGNS, difficulty="lower", tier="smoke",
+        [0.5, -0.25], DATA_TO_BASE, 1, start=4, discriminates=SIGNS, difficulty="lower",
     ),
     _units(
         "flow-planar-3d", "One planar unit in three dimensions",
@@ -83,7 +83,7 @@ REQUESTS = [
     ),
     _units(
         "flow-gated-2-units", "Two planar units with gates that know the time",
-        [-0.5, 0.5], DATA_TO_BASE, 2, gates=True, start=2, discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits", tier="smoke",
+        [-0.5, 0.5], DATA_TO_BASE, 2, gates=True, start=2, discriminates=f"{SIGNS} clock_backwards", flags="ManyUnits",
     ),
     _units(
         "flow-gated-3-units-forward", "Three gated units, with the data at the first time: the flow runs with the clock",
@@ -92,7 +92,7 @@ REQUESTS = [
     _vector(
         "flow-linear", "z' = A z with a matrix that is neither symmetric nor diagonal: Gaussian to Gaussian, the trace is a constant",
         _matrix, [0.75, -0.5], [0.25, 2, -1, 0.125], [1, 0.5, 0], flags="NonNormal", discriminates=f"{SIGNS} trace_entry",
-        difficulty="lower", tier="smoke", closed_form="linear",
+        difficulty="lower", closed_form="linear",
     ),
     _vector(
         "flow-linear-3d", "A matrix in three dimensions with a trace far below the sum of its entries",
@@ -106,7 +106,7 @@ REQUESTS = [
     _vector(
         "flow-rotation", "A rotation: the trace is zero and log p is that of the base, wherever the flow goes",
         lambda z, t, theta: [-theta[0] * (1 + t) * z[1], theta[0] * (1 + t) * z[0]], [1, -0.5], [0.75], [1, 0.5, 0], flags="TraceZero",
-        discriminates="transpose t_sign", difficulty="lower", tier="full",
+        discriminates="transpose t_sign", difficulty="lower",
         result="recommended",  # dlogp/dtheta is 0: no error is relative to it
     ),
     _vector(

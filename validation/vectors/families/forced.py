@@ -32,7 +32,7 @@ REQUESTS = [
     _vector(
         "forced-sine", "z' = -k z + a sin(w t) with four observations, the first included: the smallest problem that sees most bugs",
         lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]], [0.5], [0.75, 1.5, 2], [0.25, 0.75, 1.5, 2.5],
-        discriminates=CLOCK, difficulty="lower", tier="smoke", closed_form="P10",
+        discriminates=CLOCK, difficulty="lower", closed_form="P10",
     ),
     _vector(
         "forced-modulated", "z' = theta cos(w t) z: the rate itself changes sign",
@@ -50,7 +50,7 @@ REQUESTS = [
     ),
     _vector(
         "forced-oscillator", "A driven, damped oscillator: all four parameters, five times",
-        _driven, [0.5, 0.25], [2, 0.25, 1, 1.5], [0.5, 1, 2, 3, 4], discriminates=f"{CLOCK} parameter_order", tier="smoke",
+        _driven, [0.5, 0.25], [2, 0.25, 1, 1.5], [0.5, 1, 2, 3, 4], discriminates=f"{CLOCK} parameter_order",
     ),
     _vector(
         "forced-parametric", "A spring whose stiffness varies: df/dz depends on the time",

@@ -61,7 +61,7 @@ REQUESTS = [
     _poisson(
         "poisson-oscillator", "A latent spiral whose first component is the logarithm of the rate: states and likelihood in one solve",
         _oscillator, [1, -0.5, 0], [0.125, 1.5, 0.25, 1], [0, 0.5, 1, 1.75, 2.5, 3],
-        [[0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, -1]], statements="S3 S6 S8 S9 S12 S13 S78 S79 S81", tier="smoke",
+        [[0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, -1]], statements="S3 S6 S8 S9 S12 S13 S78 S79 S81",
     ),
     _poisson(
         "poisson-latent-net", "A latent net and the rate softplus(c . z + d), with data terms beside the events",

@@ -39,7 +39,7 @@ REQUESTS = [
     _vector(
         "linear-spiral", "A damped rotation: the first thing to get right",
         _spiral, [1, -0.5], [0.25, 2], [0, 0.5, 1.25, 2], flags="Decaying",
-        discriminates="adjoint_sign theta_sign no_jump no_observation_at_t0", difficulty="lower", tier="smoke", closed_form="P05b",
+        discriminates="adjoint_sign theta_sign no_jump no_observation_at_t0", difficulty="lower", closed_form="P05b",
     ),
     _vector(
         "linear-oscillator", "An oscillator with w squared: the parameter enters nonlinearly, the area is kept",
@@ -54,7 +54,7 @@ REQUESTS = [
     _vector(
         "linear-non-normal", "Eigenvalues -1 and -2 and yet growth at first: A and its transpose act differently",
         _matrix, [1, 0.75], [-1, 8, 0.125, -2], [0, 0.25, 0.75, 2], flags="NonNormal",
-        discriminates="transpose adjoint_sign wrong_error_estimate", tier="smoke", closed_form="linear",
+        discriminates="transpose adjoint_sign wrong_error_estimate", closed_form="linear",
     ),
     _vector(
         "linear-defective", "A Jordan block: the solution has t e^(-t/2), and there is no basis of eigenvectors",

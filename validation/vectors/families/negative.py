@@ -25,7 +25,7 @@ REQUESTS = [
     _vector(
         "negative-nan-in-z0", "The initial state has a NaN",
         _spiral, ["NaN", 1], [0.25, 2], [0, 0.5, 1], TWO, discriminates="nonfinite_silent",
-        negative=_no("input", "nonfinite-input", "z0 is not a number, so neither is anything after it"), tier="smoke",
+        negative=_no("input", "nonfinite-input", "z0 is not a number, so neither is anything after it"),
     ),
     _vector(
         "negative-infinite-parameter", "A parameter is infinite",
@@ -40,12 +40,12 @@ REQUESTS = [
     _vector(
         "negative-unsorted-times", "Times that go up, down and up",
         _spiral, [1, -0.5], [0.25, 2], [0, 1, 0.5, 2], [*TWO, [0.5, -1]], discriminates="unsorted_silent",
-        negative=_no("input", "unsorted-times", "times must increase or decrease throughout"), tier="smoke",
+        negative=_no("input", "unsorted-times", "times must increase or decrease throughout"),
     ),
     _vector(
         "negative-blow-up", "z' = theta z^2 past its pole at t = 2",
         lambda z, t, theta: [theta[0] * z[0] ** 2, z[0]], [1, 0], [0.5], [0, 1, 3], TWO, discriminates="blow_up_silent endless_loop",
-        negative=_no("solve", "blow-up", "z(t) = 1/(1 - t/2) does not exist from t = 2 on"), tier="smoke",
+        negative=_no("solve", "blow-up", "z(t) = 1/(1 - t/2) does not exist from t = 2 on"),
     ),
     _vector(
         "negative-blow-up-cubic", "z' = z^3 + z blows up between two observations, in a rotation",

@@ -43,7 +43,7 @@ def _net(id, title, layers, activation, z0, ts, time=True, **words):
 REQUESTS = [
     _net(
         "net-tanh-2-3-2", "tanh, two inputs and the time, three units: the standard case",
-        (2, 3, 2), "tanh", [0.5, -0.25], [0, 0.5, 1, 2], discriminates=NET, tier="smoke",
+        (2, 3, 2), "tanh", [0.5, -0.25], [0, 0.5, 1, 2], discriminates=NET,
     ),
     _net(
         "net-softplus-2-3-2", "softplus: its vjp is the logistic function",
@@ -76,7 +76,7 @@ REQUESTS = [
     ),
     _net(
         "net-tanh-4-2-4", "Four components through a waist of two units: df/dz has rank two",
-        (4, 2, 4), "tanh", [0.5, -0.5, 0.25, 1], [0, 0.5, 1, 2], discriminates=NET, tier="full",
+        (4, 2, 4), "tanh", [0.5, -0.5, 0.25, 1], [0, 0.5, 1, 2], discriminates=NET,
     ),
     _vector(
         "net-residual", "tanh(W z + w t + b) - z: a net that forgets",

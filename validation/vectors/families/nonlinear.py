@@ -92,7 +92,7 @@ REQUESTS = [
     _vector(
         "nonlinear-stuart-landau", "A limit cycle: contraction in radius, none in phase",
         _stuart_landau, [0.5, 0.25], [1, 2], [0, 0.5, 1, 2.5], flags="OddPowers", discriminates="transpose adjoint_sign linear_outputs",
-        tier="smoke", closed_form="P28",
+        closed_form="P28",
     ),
     _vector(
         "nonlinear-lotka-volterra", "Predators and prey: four parameters in bilinear terms",
@@ -125,6 +125,6 @@ REQUESTS = [
     _vector(
         "nonlinear-everything", "Every operation of the language in one field: what a translation of the dynamics has to get right",
         _everything, [0.5, -0.25, 1], [0.75, 0.5, -0.5], [0, 0.5, 1, 1.5], flags="Division SquareRoot Logarithm OddPowers",
-        discriminates="transpose clock_backwards translation", tier="smoke",
+        discriminates="transpose clock_backwards translation",
     ),
 ]

@@ -30,7 +30,7 @@ REQUESTS = [
     _observed(
         "observations-start-and-zero-rows", "Weights at the first time and at two others, nothing at the rest nor at the end",
         _driven, [0.75, -0.5], [1.5, 0.75, 2], [0, 0.5, 1, 1.5, 2.5, 3], [[1, -0.5], [0, 0], [-0.75, 1.25], [0, 0], [0.5, -1], [0, 0]],
-        flags="TraceZero", discriminates="no_observation_at_t0 no_jump t0_with_g0 wrong_observation", tier="smoke",
+        flags="TraceZero", discriminates="no_observation_at_t0 no_jump t0_with_g0 wrong_observation",
     ),
     _observed(
         "observations-start-only", "The loss reads z(t0) alone: dL/dz0 is that weight, and everything else is exactly zero",
@@ -61,7 +61,7 @@ REQUESTS = [
     _reversed(
         "reversed-sine", "The smallest telling problem with decreasing times",
         lambda z, t, theta: [theta[1] * sin(theta[2] * t) - theta[0] * z[0]], [0.5], [0.75, 1.5, 2], [2.5, 1.5, 0.75, 0.25],
-        discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed", difficulty="lower", tier="smoke", closed_form="P10",
+        discriminates="step_backwards clock_backwards t_sign no_t0 t_reversed", difficulty="lower", closed_form="P10",
     ),
     _reversed(
         "reversed-driven-spring", "A driven spring, from 2 down to -1: through the time zero",
@@ -75,7 +75,7 @@ REQUESTS = [
     _reversed(
         "reversed-net", "A net with the time as an input, backwards",
         _NET, [0.25, 0.5], parameters(_N, 17), [1.5, 1, 0.25, 0], flags="Net",
-        discriminates="step_backwards clock_backwards transpose theta_sign t_reversed", tier="smoke",
+        discriminates="step_backwards clock_backwards transpose theta_sign t_reversed",
     ),
     _reversed(
         "reversed-negative-times", "All times negative and decreasing",

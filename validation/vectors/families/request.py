@@ -7,6 +7,7 @@ from typing import Any
 
 from ...ir.build import dynamics
 from ..text import dyadic
+from .tiers import tier
 
 GRADIENTS = "S3 S6 S8 S9 S12 S13 S14 S78 S79 S81"  # values, dL/dz0, dL/dtheta, dL/dt with several observations
 FLOW = f"{GRADIENTS} S35 S47 S52"
@@ -26,7 +27,6 @@ def request(
     discriminates: str = "",
     statements: str = GRADIENTS,
     difficulty: str = "average",
-    tier: str = "default",
     result: str = "required",
     may_refuse: str = "",
     negative: dict[str, Any] | None = None,
@@ -47,7 +47,7 @@ def request(
         "statements": statements.split(),
         "flags": flags.split(),
         "difficulty": difficulty,
-        "tier": tier,
+        "tier": tier(id),
         "result": result,
         "acceptable_if": {"outcome": "refused", "why": may_refuse} if may_refuse else None,
         "negative": negative,
