@@ -67,7 +67,7 @@ def words(options: argparse.Namespace) -> list[tuple[str, bool]]:
 
 def is_whole(options: argparse.Namespace) -> bool:
     """Whether everything is run that lists of expected failures speak of."""
-    return options.tier != "smoke" and not (options.only or options.problem or options.rtol)
+    return options.tier == "full" and not (options.only or options.problem or options.rtol)
 
 
 def split(words: list[str]) -> list[str]:
