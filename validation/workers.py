@@ -55,7 +55,7 @@ class Workers:
                 found.put(error)
 
         pool = ThreadPoolExecutor(self.jobs)
-        for unit in units:
+        for unit in reversed(units):  # those that were added by name are the slow ones
             pool.submit(work, *unit)
         left = len(units)
         while left:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..statements import statements
-from .cells import Cell, Row, by_statement, cell, names
+from .cells import Cell, Row, by_statement, cell, names, twins
 
 # From far below the allowed error to far above it: lightness falls all the way, so grey prints keep the order.
 SHADES = ("#f1f7f9", "#dcecf1", "#c0dee6", "#9ccad4", "#e9a04e", "#bf5530", "#6d1207")
@@ -14,6 +14,7 @@ MARKS = {
     "unsupported": "\u2013", "skipped": "not installed", "empty": "",
 }
 LIMITS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 1000.0)
+EXPECTED = 4  # the darkest shade of an expected failure
 
 
 def draw(header: Row, rows: list[Row], path: Path) -> None:
@@ -21,7 +22,8 @@ def draw(header: Row, rows: list[Row], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns, lines = names(rows), by_statement(rows)
+    twin, lines = twins(rows), by_statement(rows)
+    columns = [name for name in names(rows) if name not in twin]
     left, top, width, height = 2.5, 0.75, 0.92, 0.2  # inches
     figure = Figure(figsize=(left + max(width * len(columns), 4.2) + 0.1, top + height * len(lines) + 0.55), layout=None)
     FigureCanvasAgg(figure)
@@ -38,6 +40,9 @@ def draw(header: Row, rows: list[Row], path: Path) -> None:
             _draw_cell(axes, left + width * j, y, width, height, cell(of.get(name, [])))
     axes.text(0.08, 0.12, f"Statements of {header.get('spec', 'the paper')}, and who keeps them", va="top", fontsize=10, weight="bold")
     _draw_scale(axes, left, top + height * len(lines) + 0.15, width, height)
+    if twin:
+        same = f"The same results as another column, and left out: {', '.join(twin)}"
+        axes.text(0.08, top + height * len(lines) + 0.47, same, va="center", fontsize=5.5)
     figure.savefig(path, dpi=160)
 
 
@@ -46,6 +51,7 @@ def _draw_cell(axes, x: float, y: float, width: float, height: float, cell: Cell
 
     quiet = cell.kind in ("unsupported", "skipped", "empty")
     shade = sum(cell.ratio > limit for limit in LIMITS) if cell.ratio is not None else len(LIMITS)
+    shade = min(shade, EXPECTED) if cell.kind == "expected" else shade
     face = "white" if quiet else SHADES[shade]
     edge = "#dddddd" if quiet else "none"
     axes.add_patch(Rectangle((x + 0.01, y + 0.01), width - 0.02, height - 0.02, facecolor=face, edgecolor=edge, linewidth=0.5))
