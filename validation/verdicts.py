@@ -11,12 +11,12 @@ STATES = {
     "pass": "within the allowed error",
     "fail": "outside it, or not finite",
     "error": "an exception, or an answer of the wrong form",
-    "crash": "the implementation ended the process, or tried to",
-    "timeout": "more evaluations of the dynamics than the budget",
+    "crash": "the implementation ended its process, or tried to",
+    "timeout": "no answer within the limit of time, or more evaluations of the dynamics than the budget",
     "refused": "the implementation declined to answer",
     "unsupported": "not among its capabilities; never counted as a pass",
     "skipped": "its package is not installed",
-    "not-run": "the run ended before",
+    "not-run": "the run ended before, or its process did so too often",
     "harness-broken": "the probe failed: the adapter is at fault, no library is blamed",
 }
 KAPPA_STEP_END = 10.0

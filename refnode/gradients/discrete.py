@@ -2,7 +2,8 @@
 
 The step sizes count as constants, and rejected trials as never made. What is differentiated is the map that the solver computes, so that nothing has
 to be found again backwards: a contracting flow, which the adjoint cannot follow, is as good as any other. The price is memory for the stages of all
-steps (`checkpointed` does with less).
+steps (`checkpointed` does with less). And nothing controls the error of the derivative: where z rests, the steps grow as far as they can, and the
+derivative of such a step is not that of the flow.
 
 `reverse_step` is the formula. What surrounds it knows where the observations lie, and which stages two steps share.
 """

@@ -24,13 +24,14 @@ SAME_SERIES = {f"{check}/P10/forward/all" for check in ("solve.tolerance", "grad
 
 
 def results(*names, limit=20.0, jobs=1, arguments=ARGUMENTS):
-    """{implementation: {case id: verdict}} for classes of fakes, and how many processes there were."""
+    """{implementation: {case id: verdict}} for classes of fakes, and how many processes there were; one of them is left at the end."""
     words = [(f"{fakes.__file__}:{name}", True) for name in names]
     with closing(Workers(jobs, limit)) as processes:
         found: dict = {}
         for _, result in processes.results(plan_of(parse(arguments)), arguments, processes.load(words)):
             assert result.id not in found.setdefault(result.implementation, {})
             found[result.implementation][result.id] = result.verdict
+        assert sum(worker.process.poll() is None for worker in processes.all) <= jobs
         return found, len(processes.all)
 
 
