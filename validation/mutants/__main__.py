@@ -20,6 +20,7 @@ OPTIONS = ["--impl", ",".join(f"refnode_validation.impls.refnode:{mode}" for mod
 
 
 def main(argv: list[str]) -> int:
+    """Draw or run; the exit code is 2 for wrong arguments."""
     prog = "python -m refnode_validation.mutants"
     parser = argparse.ArgumentParser(prog=prog, description="The suite under test: seeded bugs in refnode.")
     commands = parser.add_subparsers(dest="command", required=True)
