@@ -30,8 +30,9 @@ def source(dynamics: Dynamics, language: str) -> str:
 def function(dynamics: Dynamics) -> Callable[[Any, Any, Any, Any], Any]:
     """rhs(xp, z, t, theta), the dynamics for every array namespace xp (numpy, autograd.numpy, torch, jax.numpy); differentiable there.
 
-    The dtype is that of z and theta; complex ones, as of complex steps, with NumPy only. Plain float64 arrays are taken apart into Python's floats, which compute faster than NumPy's scalars
-    and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take their place.
+    The dtype is that of z and theta; complex ones, as of complex steps, with NumPy only. Plain float64 arrays are taken apart into Python's
+    floats, which compute faster than NumPy's scalars and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take
+    their place.
     """
     on_floats, on_arrays = _python_function(_body(dynamics, XP)), _python_function(_array_body(dynamics))
 
