@@ -23,7 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     known = ", ".join(KNOWN)
     add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
     add("--alone", action="store_true", help=f"only those named by --impl, without the usual {', '.join(DEFAULT)}")
-    add("--tier", choices=TIERS, default="default", help="how much is run: see validation/README.md (default: default)")
+    add("--tier", choices=TIERS, help="how much is run: see validation/README.md (default: default)")
     add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems, vectors and draws")
     add("--rtol", action="append", default=[], metavar="R,S", help=f"these tolerances instead of {', '.join(f'{r:.0e}' for r in RTOLS)}")
@@ -41,9 +41,26 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--list", action="store_true", help="list checks, problems, vectors and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     options = parser.parse_args(argv)
+    _check_idle(options)
+    options.tier = options.tier or "default"
     if options.jobs < 1 or not options.limit > 0:
         raise ValueError(f"--jobs is a number from 1 on and --limit is above 0, not {options.jobs} and {options.limit:g}")
     return options
+
+
+def _check_idle(options: argparse.Namespace) -> None:
+    """ValueError for an option that would have no effect."""
+    for name in ("impl", "only", "problem", "rtol"):
+        for value in getattr(options, name):
+            if not split([value]):
+                raise ValueError(f"--{name} {value!r} names nothing: give a name, or leave it out")
+    for name in ("z0", "ts", "theta"):
+        if getattr(options, name) is not None and not options.dynamics:
+            raise ValueError(f"--{name} is about your own f: it needs --dynamics MODULE:f")
+    for name in ("impl", "alone", "tier", "only", "problem", "rtol", "draws", *files.TEXTS, "picture"):
+        value = getattr(options, name)
+        if options.dynamics and value is not None and value is not False and value != []:  # (--draws 0 is given, too)
+            raise ValueError(f"--{name} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

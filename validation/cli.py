@@ -86,9 +86,6 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
 
 def _examine(options: argparse.Namespace, argv: list[str]) -> int:
     """--dynamics: not an implementation, but a user's own right-hand side."""
-    for option in ("impl", "alone", "only", "problem", "rtol"):
-        if getattr(options, option):
-            raise ValueError(f"--{option} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
     try:
         from .dynamics.command import run as examine
         return examine(options, argv)
@@ -98,13 +95,19 @@ def _examine(options: argparse.Namespace, argv: list[str]) -> int:
 
 def _what_is_run(plan: Plan) -> str:
     posed = [name for name in plan.problem_ids if name in problems()]
+    related = [_count(len({relation.id for relation, _ in plan.relations}), "relation"), _count(draws_in(plan), "drawn problem")]
     parts = [
-        f"{len(plan.checks)} checks",
-        f"{len(posed)} problems at rtol {' '.join(f'{rtol:.0e}' for rtol in plan.rtols)}",
-        f"{len(plan.problem_ids) - len(posed)} vectors at {' '.join(f'{rtol:.0e}' for rtol in plan.vector_rtols)}",
-        f"{len({relation.id for relation, _ in plan.relations})} relations, {draws_in(plan)} drawn problems, at {plan.relation_rtol:.0e}",
+        (_count(len(plan.checks), "check"), ""),
+        (_count(len(posed), "problem"), f" at rtol {' '.join(f'{rtol:.0e}' for rtol in plan.rtols)}"),
+        (_count(len(plan.problem_ids) - len(posed), "vector"), f" at {' '.join(f'{rtol:.0e}' for rtol in plan.vector_rtols)}"),
+        (", ".join(filter(None, related)), f", at {plan.relation_rtol:.0e}"),
     ]
-    return f"Conformance suite {__version__}: {'; '.join(parts)}"
+    return f"Conformance suite {__version__}: {'; '.join(what + where for what, where in parts if what)}"
+
+
+def _count(n: int, what: str) -> str:
+    """Empty for none."""
+    return f"{n} {what}{'s' * (n != 1)}" if n else ""
 
 
 def _results(plan: Plan, loaded: list[Loaded], argv: list[str], workers: Workers | None) -> Found:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def _check(options: Options) -> None:
             raise ValueError(f"no check matches {pattern!r}: the checks are {', '.join(everything())}")
     for name in options.problem:
         if not relations.is_known(name):
-            raise ValueError(f"unknown problem {name!r}: see refnode validate --list, or give draw-N")
+            near = difflib.get_close_matches(name, [*relations.OWN, *problems(), *vectors()], 1)
+            remedy = f", did you mean {near[0]}?" if near else ": see refnode validate --list, or give draw-N"
+            raise ValueError(f"unknown problem {name!r}{remedy}")
     if (options.draws or 0) < 0 or options.seed < 0:
         raise ValueError(f"--draws and --seed are numbers from 0 on, not {options.draws} and {options.seed}")
     for rtol in options.rtol:

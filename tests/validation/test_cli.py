@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from refnode_validation import __version__, cli
+from refnode_validation.arguments import is_whole, parse
 from refnode_validation.checks.catalog import all_checks
 from refnode_validation.problems.catalog import problems
 from refnode_validation.report import jsonl
@@ -77,11 +78,15 @@ def test_expected_failures(mine, tmp_path, capsys):
     assert "mine.expected, line 1" in capsys.readouterr().err
 
 
-def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys):
+def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys, monkeypatch):
+    """A full run takes minutes: a small one stands in for it."""
     word = mine()
     (tmp_path / "mine.expected").write_text("mine | solve.value/P99/forward/1e-07 | * | fail | - | no such problem\n")
     assert main(["--alone", "--impl", word, "--problem", "P10"]) == 0
-    assert main(["--alone", "--impl", word]) == 1
+    assert is_whole(parse(["--tier", "full"]))
+    assert not any(is_whole(parse(words)) for words in ([], ["--tier", "full", "--problem", "P10"], ["--tier", "full", "--only", "grad.*"]))
+    monkeypatch.setattr(cli, "is_whole", lambda options: True)
+    assert main(["--alone", "--impl", word, "--problem", "P10"]) == 1
     assert "solve.value/P99/forward/1e-07 is listed, but matches no case" in capsys.readouterr().out
 
 
@@ -174,6 +179,17 @@ def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, c
         (["--draws", "-1"], "--draws and --seed are numbers from 0 on, not -1 and 0"),
         (["--problem", "draw-x"], "unknown problem 'draw-x'"),
         (["--only", "solve.order", "--problem", "P10"], "nothing to run"),
+        (["--problem", "forced-sin"], "unknown problem 'forced-sin', did you mean forced-sine?"),
+        (["--only", ""], "--only '' names nothing: give a name, or leave it out"),
+        (["--problem", ","], "--problem ',' names nothing"),
+        (["--rtol", " "], "--rtol ' ' names nothing"),
+        (["--z0", "1,2"], "--z0 is about your own f: it needs --dynamics"),
+        (["--ts", "0:1:3"], "--ts is about your own f"),
+        (["--theta", ""], "--theta is about your own f"),
+        *[(["--dynamics", "nofile.py:f", option, word], f"{option} is about implementations; --dynamics takes --z0, --ts, --theta")
+          for option, word in (("--html", "r.html"), ("--junit", "r.xml"), ("--markdown", "r.md"), ("--badge", "r.json"), ("--picture", "r.png"),
+                               ("--tier", "default"), ("--draws", "0"), ("--impl", "scipy"), ("--rtol", "1e-5"))],
+        (["--alone", "--impl", "statistics:mean"], "the adapter 'statistics:mean' is a function, not a class"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
     ],
 )
@@ -184,6 +200,19 @@ def test_usage_errors_are_one_sentence(arguments, sentence, capsys):
     assert sentence in err
     assert err.startswith("refnode validate: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headline"),
+    [
+        (["--problem", "P10", "--only", "solve.value"], "1 check; 1 problem at rtol 1e-04 1e-07 1e-10"),
+        (["--problem", "forced-sine", "--only", "solve.value", "--rtol", "1e-5"], "1 check; 1 vector at 1e-05"),
+        (["--problem", "draw-0", "--only", "solve.refine"], "1 relation, 1 drawn problem, at 1e-06"),
+    ],
+)
+def test_the_headline_counts_what_there_is(mine, capsys, arguments, headline):
+    main(["--alone", "--impl", mine(), *arguments])
+    assert capsys.readouterr().out.splitlines()[0].endswith(f": {headline}")
 
 
 def test_two_adapters_of_one_name_are_refused(mine, capsys):
@@ -216,7 +245,10 @@ def test_list_help_and_version(capsys):
         ([("crash", None, "xfail"), ("fail", 3.0, "UNEXPECTED")], "unexpected: FAIL 3.00"),
         ([("fail", float("inf"), "UNEXPECTED")], "unexpected: FAIL inf"),
         ([("fail", 2.0, "UNEXPECTED"), ("fail", float("nan"), "UNEXPECTED")], "unexpected: FAIL inf"),
-        ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: timeout"),
+        ([("timeout", None, "UNEXPECTED"), ("fail", 2.0, "UNEXPECTED")], "unexpected: FAIL 2.00"),
+        ([*[("timeout", None, "UNEXPECTED")] * 2, ("fail", 2.0, "UNEXPECTED")], "unexpected: timeout"),
+        ([("timeout", None, "UNEXPECTED"), *[("fail", 2.0, "UNEXPECTED")] * 2, ("crash", None, "UNEXPECTED")], "unexpected: FAIL 2.00"),
+        ([("fail", 2.0, "UNEXPECTED"), *[("pass", 0.1, "XPASS")] * 3], "unexpected: FAIL 2.00"),
         ([("harness-broken", None, "UNEXPECTED")], "unexpected: broken"),
         ([], "empty: "),
     ],

@@ -39,7 +39,8 @@ def a(state, ratio=None, outcome="ok"):
         (a("pass", 0.1), None, "VANISHED"),
         (a("fail", 2.0, "xfail"), None, "gone"),
         (None, a("pass", 0.1), "new"),
-        (None, a("fail", 2.0, "UNEXPECTED"), "WORSE"),
+        (None, a("fail", 2.0, "UNEXPECTED"), "NEW"),
+        (None, a("fail", 2.0, "xfail"), "new"),
     ],
 )
 def test_kinds(before, after, kind):
@@ -57,6 +58,14 @@ def test_any_two_reports(first, second):
     better = [{key for key, change in zip(ks, found, strict=True) if change.kind == "better"} for ks, found in zip(keys, (there, back), strict=True)]
     assert not better[0] & better[1]
     assert facts(first[0], first[0]) == []
+
+
+def test_of_two_adapters_nothing_got_worse():
+    """Their cases are gone and new, whatever their outcomes."""
+    before = [row("mine", "grad.t", "P10", 1e-7, "pass", 0.1), row("mine", "grad.t", "P11", 1e-7, "fail", 2.0, "UNEXPECTED")]
+    after = [{**old, "implementation": "yours"} for old in before]
+    found = [(change.row["implementation"], change.kind) for change in changes(before, after)]
+    assert found == [("yours", "NEW"), ("mine", "VANISHED"), ("mine", "gone"), ("yours", "new")]
 
 
 def test_facts():
@@ -86,4 +95,4 @@ def test_the_command(tmp_path, capsys):
     assert "1 better" in capsys.readouterr().out
     assert cli.main(["compare", str(old), str(old)]) == 0
     assert "No case changed." in capsys.readouterr().out
-    assert set(BAD) == {"WORSE", "REGRESSED", "VANISHED"}
+    assert set(BAD) == {"WORSE", "REGRESSED", "NEW", "VANISHED"}

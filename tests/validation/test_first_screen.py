@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from refnode_validation import cli
+from refnode_validation.report.failures import groups
+from refnode_validation.report.table import _verb
+
+from .reports import row
 
 BUGGY = Path(__file__).with_name("buggy.py")
 FEW = ["--problem", "P10,P11", "--rtol", "1e-4,1e-7"]
@@ -37,6 +41,20 @@ def test_the_first_screen(name, statement, check, where, worst, capsys):
     assert float(got) != float(expected)
     assert f"$ refnode validate --alone --impl {BUGGY}:{name} --only {check} --problem P1" in screen
     assert "Begin with" in lines[-3] + lines[-2], "the last screen points at the first failure as well"
+
+
+def test_mixed_states_are_named_by_the_most_frequent():
+    """And the worst line is of that state, though others have no ratio."""
+    states = [("timeout", None), ("fail", 2.0), ("fail", 30.0), ("pass", 0.1)]
+    rows = [
+        row("mine", "solve.value", f"P1{n}", 1e-4, state, ratio, "ok" if state == "pass" else "UNEXPECTED") for n, (state, ratio) in enumerate(states)
+    ]
+    (group,) = groups(rows)
+    assert [(bad["state"], bad["ratio"]) for bad in group.bad] == [("fail", 30.0), ("fail", 2.0), ("timeout", None)]
+    assert _verb(group) == "fails"
+    (group,) = groups([*rows, *(row("mine", "solve.value", f"P2{n}", 1e-4, "timeout", None, "UNEXPECTED") for n in range(2))])
+    assert group.bad[0]["state"] == "timeout"
+    assert _verb(group) == "times out"
 
 
 def test_the_honest_one_has_no_such_screen(capsys):

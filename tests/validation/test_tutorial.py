@@ -30,6 +30,18 @@ def test_the_adapter_passes(run):
     assert "mine: grad.scaling 3 cases, recommended" in out
 
 
+def test_the_adapter_passes_nets(run):
+    """Its complex steps meet every function of the language, and f without parameters."""
+    code, out = run(ADAPTER, "--problem", "net-softplus-2-3-2,net-gated,edge-no-parameters", "--rtol", "1e-6")
+    assert code == 0, out
+
+
+def test_the_smoke_tier_has_no_unexpected_outcome(run):
+    code, out = run(ADAPTER, "--tier", "smoke")
+    assert code == 0, out
+    assert re.search(r"mine: passes (\d+) of \1, \d+ unsupported", out)
+
+
 def test_the_mistake_of_the_text_is_seen_as_the_text_says(run):
     wrong = ADAPTER.replace(SIGN, SIGN.replace("-a", "a"))
     assert wrong != ADAPTER

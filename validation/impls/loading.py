@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ def load(word: str, asked: bool) -> Loaded:
         raise ValueError(f"cannot import the adapter {word!r}: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise ValueError(f"cannot load the adapter {word!r}: there is no {attribute!r} in it")
+    if inspect.isfunction(getattr(module, attribute)):
+        raise ValueError(f"the adapter {word!r} is a function, not a class: name the class that has run(case)")
     try:
         adapter = getattr(module, attribute)()
     except Exception as error:

@@ -29,7 +29,7 @@ NARY = ("add", "mul")
 BINARY = ("sub", "div")
 UNARY = ("neg", "tanh", "sin", "cos", "exp", "log", "sqrt", "softplus", "sigmoid", "relu")
 OPERATIONS = (*NARY, *BINARY, "pow", *UNARY)
-NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?(?P<exponent>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,11 @@ PYTHON: dict[str, Callable] = {
 
 def _expression(e: Any, place: str, dim: int, params: int, known: int) -> Expression:
     if isinstance(e, str):
-        if not NUMBER.fullmatch(e):
+        number = NUMBER.fullmatch(e)
+        if not number:
             raise ValueError(f"{place}: {e!r} is not a decimal number")
+        if len(number["exponent"] or "") > 4:  # exact arithmetic would write all these digits down
+            raise ValueError(f"{place}: the exponent of {e!r} has more than 4 digits")
         return e
     if not isinstance(e, list) or not e or not isinstance(e[0], str):
         raise ValueError(f"{place}: {e!r} is neither a decimal string nor a list that begins with a word")

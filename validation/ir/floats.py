@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,16 @@ def sigmoid(x: float) -> float:
     """1/(1 + e^-x), for negative x as e^x/(1 + e^x)."""
     e = math.exp(-abs(x))
     return 1 / (1 + e) if x >= 0 else e / (1 + e)
+
+
+def complex_softplus(x: Any) -> Any:
+    """log(1 + e^x) of complex numbers or arrays, analytic near the real axis: for Re x > 0 as x + log(1 + e^-x).
+
+    log(1 + w) is log1p(|1 + w|^2 - 1)/2 + i arg(1 + w), since the real part of NumPy's complex log1p has not the digits of a small w.
+    """
+    right = np.real(x) > 0
+    w = np.exp(np.where(right, -x, x))
+    return np.where(right, x, 0) + np.log1p(w.real * (2 + w.real) + w.imag**2) / 2 + 1j * np.arctan2(w.imag, 1 + w.real)
 
 
 FLOATS: Algebra = {

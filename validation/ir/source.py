@@ -6,11 +6,13 @@ import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .dynamics import NARY, Dynamics, Expression
+from .floats import complex_softplus
 from .lanes import in_lanes
 
 
@@ -28,8 +30,9 @@ def source(dynamics: Dynamics, language: str) -> str:
 def function(dynamics: Dynamics) -> Callable[[Any, Any, Any, Any], Any]:
     """rhs(xp, z, t, theta), the dynamics for every array namespace xp (numpy, autograd.numpy, torch, jax.numpy); differentiable there.
 
-    The dtype is that of z and theta. Plain float64 arrays are taken apart into Python's floats, which compute faster than NumPy's scalars
-    and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take their place.
+    The dtype is that of z and theta; complex ones, as of complex steps, with NumPy only. Plain float64 arrays are taken apart into Python's
+    floats, which compute faster than NumPy's scalars and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take
+    their place.
     """
     on_floats, on_arrays = _python_function(_body(dynamics, XP)), _python_function(_array_body(dynamics))
 
@@ -39,6 +42,8 @@ def function(dynamics: Dynamics) -> Callable[[Any, Any, Any, Any], Any]:
                 return np.array(on_floats(np, z.tolist(), float(t), theta.tolist(), 0.0))
             except ZeroDivisionError:
                 pass
+        if xp is np and any(isinstance(x, np.ndarray | np.generic | complex) and np.iscomplexobj(x) for x in (z, t, theta)):
+            xp = COMPLEX
         return on_arrays(xp, z, t, theta, xp.zeros_like(z[0]))
 
     return rhs
@@ -192,6 +197,10 @@ XP = Dialect(
     layout="{body}",
     returned="return [{components}]",
     zero="zero",
+)
+# The namespace for complex arguments: numpy, whose logaddexp takes none.
+COMPLEX = SimpleNamespace(
+    **{name: getattr(np, name) for name in (*PLAIN, "maximum", "stack", "zeros_like")}, logaddexp=lambda x, zero: complex_softplus(x)
 )
 DIALECTS = {
     "numpy": Dialect(

@@ -63,7 +63,7 @@ class Ask:
     def allowed_gradient(self, task: Posed, rtol: float, gradient: Any) -> float:
         """What a gradient may be off; an implementation that solves z backwards also gets the growth of that solve."""
         growth = task.condition.reconstruction if self.adapter.mode == "adjoint" else 1.0
-        return self._allowed(task.condition.adjoint * growth * float(abs(task.weights).max()), rtol, float(abs(gradient).max()))
+        return self._allowed(task.condition.adjoint * growth * float(abs(task.weights).max()), rtol, float(abs(gradient).max(initial=0.0)))
 
     def _allowed(self, gamma: float, rtol: float, largest: float) -> float:
         return verdicts.kappa(self.adapter.interpolates) * gamma * (rtol / 100 + rtol * largest)

@@ -18,8 +18,8 @@ from ..runner import RTOLS
 from ..statements import checks_of, statements
 
 Row = dict[str, Any]
-# The worst state of a cell is the first of these that occurs in it.
-SEVERITY = ("harness-broken", "crash", "timeout", "error", "fail", "refused", "not-run", "pass", "skipped", "unsupported")
+# A cell is named by its most frequent bad state; among equally frequent ones, and those that are not bad, by the first of these.
+SEVERITY = ("harness-broken", "crash", "error", "fail", "timeout", "refused", "not-run", "pass", "skipped", "unsupported")
 QUIET = ("pass", "unsupported", "skipped")
 KINDS = {
     "ok": "passes",
@@ -48,17 +48,16 @@ class Cell:
 
 
 def cell(rows: Iterable[Row]) -> Cell:
-    """The worst of some rows: unexpected outcomes before all others, then by SEVERITY."""
+    """What is said of some rows: unexpected outcomes before all others, and of these the main state."""
     rows = list(rows)
     unexpected = [row for row in rows if row["outcome"] in UNEXPECTED]
     loud = unexpected or [row for row in rows if row["state"] not in QUIET]
-    states = {row["state"] for row in loud or rows}
-    if not states:
+    if not rows:
         return Cell("empty", "")
-    worst = next(state for state in SEVERITY if state in states)
+    worst = main_state(loud or rows)
     if worst == "pass":
         return Cell("unexpected", "XPASS", worst_ratio(unexpected)) if unexpected else Cell("ok", "ok", worst_ratio(rows))
-    ratio = worst_ratio(loud) if worst == "fail" else None
+    ratio = worst_ratio(row for row in loud if row["state"] == "fail") if worst == "fail" else None
     if unexpected:
         return Cell("unexpected", WORDS.get(worst, worst), ratio)
     if not loud:
@@ -66,6 +65,13 @@ def cell(rows: Iterable[Row]) -> Cell:
     if {row["outcome"] for row in loud} == {"xfail"}:
         return Cell("expected", "xf", ratio)
     return Cell("noted", WORDS.get(worst, worst), ratio)
+
+
+def main_state(rows: Iterable[Row]) -> str:
+    """The most frequent bad state, or the first of SEVERITY if none is bad. There is a row at least."""
+    states = [row["state"] for row in rows]
+    bad = [state for state in states if state not in QUIET]
+    return min(bad or states, key=lambda state: (-bad.count(state), SEVERITY.index(state)))
 
 
 def by_check(rows: Iterable[Row]) -> dict[str, dict[str, list[Row]]]:

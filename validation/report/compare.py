@@ -17,13 +17,14 @@ FLOOR = 0.01  # ratios below it count as this: a hundredth of the allowed error 
 KINDS = {
     "WORSE": "passed and does not now, or has an unexpected outcome that it did not have",
     "REGRESSED": f"passes, with more than {GROWTH:g} times the error",
+    "NEW": "is not in the old report, and has an unexpected outcome",
     "VANISHED": "passed, and is not in the new report",
     "gone": "is not in the new report; it did not pass before",
     "better": "passes and did not",
     "changed": "another state or outcome, not worse",
     "new": "is not in the old report",
 }
-BAD = ("WORSE", "REGRESSED", "VANISHED")
+BAD = ("WORSE", "REGRESSED", "NEW", "VANISHED")
 SHOWN = 5  # changes of one kind in one check
 FACTS = ("suite", "spec", "vectors", "protocol", "manifest", "python", "numpy", "system", "machine", "byteorder", "seed", "rtols")
 
@@ -85,7 +86,7 @@ def _kind(old: Row | None, new: Row | None) -> str:
         assert row is not None
         if new is None:
             return "VANISHED" if row["state"] == "pass" else "gone"
-        return "WORSE" if row["outcome"] in UNEXPECTED else "new"
+        return "NEW" if row["outcome"] in UNEXPECTED else "new"
     passed, passes = old["state"] == "pass", new["state"] == "pass"
     if (passed and not passes) or (new["outcome"] in UNEXPECTED and old["outcome"] not in UNEXPECTED):
         return "WORSE"
@@ -118,7 +119,7 @@ def _print(out: Plain | Rich, a: str, b: str, facts: list[str], found: list[Chan
             out.line(f"{place(change.row)}: {_short(change.before)} -> {_short(change.after)}{_why(change)}", indent=2)
         if len(mine) > SHOWN:
             out.line(f"and {len(mine) - SHOWN} more", indent=2)
-        if kind in ("WORSE", "REGRESSED"):
+        if kind in ("WORSE", "REGRESSED", "NEW"):
             out.line((f"$ {reproduction(header, mine[0].row)}", "dim"), indent=4, wrap=False)
     if found:
         out.line()
@@ -133,4 +134,4 @@ def _short(row: Row | None) -> str:
 
 
 def _why(change: Change) -> str:
-    return f" ({what(change.after)})" if change.kind == "WORSE" and change.after else ""
+    return f" ({what(change.after)})" if change.kind in ("WORSE", "NEW") and change.after else ""

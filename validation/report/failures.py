@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..checks.catalog import all_checks, everything
 from ..outcomes import UNEXPECTED
 from ..statements import checks_of, statements
-from .cells import Row, badness, by_check, component, level, rtol_text, shown
+from .cells import Row, badness, by_check, component, level, main_state, rtol_text, shown
 
 OF_COMPONENT = {"dL/dt[0]": "S79"}  # the start time has a formula of its own
 MANY = 6  # problems that are listed by name
@@ -18,7 +18,8 @@ MANY = 6  # problems that are listed by name
 
 @dataclass(frozen=True)
 class Group:
-    """What one implementation does not pass of one check: bad, the worst first; asked, all its rows that were asked.
+    """What one implementation does not pass of one check: bad, those of the main state first, and the worst of these; asked, all its
+    rows that were asked.
 
     statements are the ids that the check speaks of, those first of whose checks the largest share fails.
     """
@@ -73,8 +74,10 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     failing: dict[str, set[str]] = defaultdict(set)
     for check, of in by_check(rows).items():
         for name, mine in of.items():
-            bad = sorted((row for row in mine if shown(row)), key=lambda row: -badness(row))
+            bad = [row for row in mine if shown(row)]
             if bad:
+                state = main_state(bad)
+                bad.sort(key=lambda row: (row["state"] != state, -badness(row)))
                 failing[name].add(check)
                 found.append((name, check, bad, [row for row in mine if row["state"] != "unsupported"]))
     made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name])) for name, check, bad, asked in found]

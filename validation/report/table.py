@@ -9,7 +9,6 @@ from ..outcomes import UNEXPECTED
 from ..statements import checks_of, statements
 from ..verdicts import STATES
 from .cells import (
-    QUIET,
     SEVERITY,
     Cell,
     Row,
@@ -18,6 +17,7 @@ from .cells import (
     cell,
     counts,
     level,
+    main_state,
     names,
     place,
     reproduction,
@@ -186,10 +186,9 @@ def _all_alike(mine: list[Row]) -> bool:
 
 
 def _verb(group: Group) -> str:
-    states = {row["state"] for row in group.bad if row["outcome"] != "XPASS"}
-    worst = next((state for state in SEVERITY if state in states and state not in QUIET), "")
-    verbs: dict[str, str] = {"fail": "fails", "error": "errs", "crash": "crashes", "timeout": "times out", "": "passes unexpectedly"}
-    return "is missing" if "skipped" in states else verbs.get(worst, worst)
+    worst = main_state(group.bad)
+    verbs: dict[str, str] = {"fail": "fails", "error": "errs", "crash": "crashes", "timeout": "times out", "pass": "passes unexpectedly"}
+    return "is missing" if worst == "skipped" else verbs.get(worst, worst)
 
 
 def _share(group: Group) -> str:

@@ -56,23 +56,36 @@ def completed(request: dict[str, Any], root: Path = store.ROOT) -> dict[str, Any
     """The request with defaults and with the flags that follow from it, in alphabetical order; ValueError if its form is not right."""
     import jsonschema
 
+    if isinstance(request, dict) and "dynamics" in request:
+        parse(request["dynamics"])  # its sentences say more than the schema's
     errors = list(jsonschema.Draft202012Validator(store.schema("request-1", root)).iter_errors(request))
     if errors:
         place = "/".join(map(str, errors[0].path)) or "the top"
         raise ValueError(f"the request is not in order at {place}: {errors[0].message[:200]}")
     request = DEFAULTS | request
-    parse(request["dynamics"])
     return request | {"flags": sorted({*request["flags"]} - facts.FACTS | facts.flags(request))}
 
 
-def closed_form(name: str) -> Callable[..., Any]:
-    """The formula of that name: "linear" for z' = A z + b, theta = A row by row and b (or A alone), or that of a catalog problem, "P06"."""
+def closed_form(name: str, dim: int, params: int) -> Callable[..., Any]:
+    """The formula of that name: "linear" for z' = A z + b, theta = A row by row and b (or A alone), or that of a catalog problem, "P06".
+
+    ValueError, in one sentence, if there is none, or if it is for another number of components (dim) or parameters.
+    """
     from ..certify.closed_forms import linear
-    from ..problems.catalog import FORMULAS
+    from ..problems.catalog import FORMULAS, problems
 
     if name != "linear" and name not in FORMULAS:
         raise ValueError(f"there is no closed form {name!r}; there are linear, {', '.join(FORMULAS)}")
-    return linear if name == "linear" else FORMULAS[name][2]
+    if name == "linear":
+        least, most = dim * dim, dim * dim + dim
+        if params not in (least, most):
+            raise ValueError(f"linear takes {least} parameter{'s' * (least != 1)} for A, or {most} for A and b, the request has {params}")
+        return linear
+    problem = problems()[name]
+    for number, given, what in ((problem.z0.size, dim, "component"), (problem.theta.size, params, "parameter")):
+        if number != given:
+            raise ValueError(f"{name} takes {number} {what}{'s' * (number != 1)}, the request has {given}")
+    return FORMULAS[name][2]
 
 
 def _proved(dynamics: Dynamics, request: dict[str, Any], formula: str | None) -> dict[str, Any]:
@@ -82,6 +95,7 @@ def _proved(dynamics: Dynamics, request: dict[str, Any], formula: str | None) ->
     from ..certify.closed_forms import certify_closed_form
 
     inputs = request["inputs"]
+    exact = closed_form(formula, dynamics.dim, dynamics.params) if formula else None
     numbers = [inputs[key] for key in ("z0", "ts", "theta", "cotangents")]
     try:
         proof = certify(dynamics, *numbers)
@@ -89,8 +103,8 @@ def _proved(dynamics: Dynamics, request: dict[str, Any], formula: str | None) ->
         raise ValueError(f"{request['id']}: {error}") from None
     expected = _solution(proof)
     method, trust, by = "interval-taylor", "proved", []
-    if formula:
-        if _solution(certify_closed_form(closed_form(formula), dynamics, *numbers)) != expected:
+    if exact:
+        if _solution(certify_closed_form(exact, dynamics, *numbers)) != expected:
             raise ValueError(f"{request['id']}: the closed form {formula} and the Taylor series differ")
         if request["flow"]:  # the formula is that of z, not of log p
             by = [f"closed form {formula} of z, the same digits"]

@@ -106,7 +106,7 @@ def _gates(vector: dict[str, Any]) -> list[str]:
     if vector["provenance"]["trust"] not in GATING_TRUST:
         found.append(f"gating: its trust is {vector['provenance']['trust']}, which never gates")
     if sum(any(row) for row in weights) < 2:
-        found.append("gating: the loss reads one time only")
+        found.append('gating: the loss reads one time only: give two rows of cotangents that are not zero, or "result": "informative"')
     if not any(x > 0 for row in weights for x in row) or not any(x < 0 for row in weights for x in row):
         found.append("gating: all weights have one sign")
     phi = facts.middles(vector["expected"]["dz_dz0"])[-1]

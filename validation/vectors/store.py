@@ -21,11 +21,13 @@ def files(root: Path = ROOT) -> list[Path]:
 
 
 def read(file: Path) -> Any:
-    """The JSON of a file; ValueError, in one sentence, if it is not JSON."""
+    """The JSON of a file; ValueError, in one sentence, if it cannot be read or is not JSON."""
     try:
         return json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{file.name} is not JSON: {error}") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
 
 
 def find(id: str, root: Path = ROOT) -> Path:

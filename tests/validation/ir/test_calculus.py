@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from refnode_validation.ir.build import cos, dynamics, exp, mlp, relu, sin, sqrt, tanh, traced, variables
 from refnode_validation.ir.calculus import jacobian, trace, with_states, with_trace
 from refnode_validation.ir.dynamics import evaluate, parse
-from refnode_validation.ir.floats import FLOATS
+from refnode_validation.ir.floats import FLOATS, complex_softplus
 from refnode_validation.ir.sharing import written
 from refnode_validation.ir.source import function
 from refnode_validation.problems.catalog import problems
@@ -20,7 +20,7 @@ COMPLEX = {
     "constant": complex,
     "pow": lambda x, n: np.prod([x] * n),
     **{name: getattr(cmath, name) for name in ("tanh", "sin", "cos", "exp", "log", "sqrt")},
-    "softplus": lambda x: x + cmath.log(1 + cmath.exp(-x)) if x.real > 0 else cmath.log(1 + cmath.exp(x)),
+    "softplus": lambda x: complex(complex_softplus(x)),  # cmath.log(1 + w) has not the digits of a small w
     "sigmoid": lambda x: 1 / (1 + cmath.exp(-x)),
 }
 

@@ -32,6 +32,8 @@ REFUSED = {
     "too few right-hand sides": (program("1", dim=2), "rhs has 1 expressions, but dim is 2"),
     "a JSON number": (program(1.0), "rhs[0]: 1.0 is neither"),
     "not a decimal": (program("0x1p-3"), "rhs[0]: '0x1p-3' is not a decimal number"),
+    "a huge exponent": (program("1e99999999"), "rhs[0]: the exponent of '1e99999999' has more than 4 digits"),
+    "a tiny one": (program("1", let=["-0.5E-00001"]), "let[0]: the exponent of '-0.5E-00001' has more than 4 digits"),
     "infinity": (program("inf"), "'inf' is not a decimal number"),
     "a leading zero": (program("01"), "'01' is not a decimal number"),
     "a point without digits": (program("1."), "'1.' is not a decimal number"),

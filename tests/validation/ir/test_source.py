@@ -236,6 +236,36 @@ def test_softplus_of_torch():
     assert function(d)(torch, z, 0.0, z).item() == pytest.approx(expected, rel=1e-15, abs=0)
 
 
+@pytest.mark.parametrize("d", [SMOOTH, with_trace(NET)], ids=["functions", "trace"])
+def test_complex_steps(d):
+    """Im f(z + ih e)/h is the derivative, and Re f the value, to rounding: some thirty operations on numbers of size 1."""
+    rhs, (z, t, theta), h = function(d), point(d), 1e-30
+    by_z = [rhs(np, z + 1j * h * e, t, theta) for e in np.eye(z.size)]
+    by_theta = [rhs(np, z, t, theta + 1j * h * e) for e in np.eye(theta.size)]
+    for columns, expected in zip((by_z, by_theta), jacobians(d, z, t, theta), strict=True):
+        np.testing.assert_allclose(np.imag(columns).T / h, expected, rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(np.real(columns), [rhs(np, z, t, theta)] * len(columns), rtol=1e-13, atol=1e-13)
+    by_t = rhs(np, z, t + 1j * h, theta).imag / h
+    np.testing.assert_allclose(by_t, (rhs(np, z, t + 1e-5, theta) - rhs(np, z, t - 1e-5, theta)) / 2e-5, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("x", [-1e4, -700.0, -40.0, -1.0, 0.0, 1.0, 40.0, 700.0, 1e4])
+def test_complex_softplus_and_sigmoid(x):
+    """Value and slope at both ends, with relative accuracy; the value of exp(-s) has the error of s, so 1e-13 at s = 700."""
+    rhs, h = function(dynamics(lambda z, t, th: [softplus(z[0]), sigmoid(z[1])], dim=2)), 1e-30
+    with np.errstate(all="raise", under="ignore"):
+        found = rhs(np, np.full(2, x + 1j * h), 0.0, np.zeros(0))
+    s, c = FLOATS["sigmoid"](x), FLOATS["sigmoid"](-x)
+    np.testing.assert_allclose(found.real, [FLOATS["softplus"](x), s], rtol=2e-13)
+    np.testing.assert_allclose(found.imag / h, [s, s * c], rtol=2e-13, atol=1e-290)
+
+
+def test_complex64_stays_complex64():
+    d, (z, t, theta) = NET, point(NET, np.complex64)
+    assert function(d)(np, z, t, theta).dtype == np.complex64
+    assert function(SMOOTH)(np, *(x.astype(np.complex64) if isinstance(x, np.ndarray) else x for x in point(SMOOTH))).dtype == np.complex64
+
+
 def test_stable_far_out():
     """softplus(x) = x and sigmoid(x) = 1 far to the right, both 0 far to the left; derivatives too."""
     autograd = pytest.importorskip("autograd")

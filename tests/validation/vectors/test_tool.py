@@ -66,10 +66,17 @@ BAD = {
     "flag without note": ({"flags": ["Odd"]}, "the flag Odd is not explained in notes.json"),
     "bug without note": ({"discriminates": ["gremlin"]}, "discriminates: gremlin is not explained"),
     "not dyadic": ({"inputs": REQUEST["inputs"] | {"z0": ["0.3"]}}, "'0.3' is not dyadic"),
-    "one observation": ({"inputs": REQUEST["inputs"] | {"cotangents": [["0"], ["0"], ["-0.5"]]}}, "gating: the loss reads one time only"),
+    "one observation": (
+        {"inputs": REQUEST["inputs"] | {"cotangents": [["0"], ["0"], ["-0.5"]]}},
+        'one time only: give two rows of cotangents that are not zero, or "result": "informative"',
+    ),
     "dynamics": ({"dynamics": REQUEST["dynamics"] | {"rhs": [["mul", ["theta", 3], ["z", 0]]]}}, "needs one index"),
     "shape": ({"inputs": REQUEST["inputs"] | {"theta": []}}, "theta has 0 entries, 1 are needed"),
     "unknown closed form": ({"closed_form": "P99"}, "there is no closed form 'P99'"),
+    "parameters of a closed form": ({"closed_form": "P10"}, "P10 takes 3 parameters, the request has 1"),
+    "components of a closed form": ({"closed_form": "P03"}, "P03 takes 2 components, the request has 1"),
+    "an unknown operation": ({"dynamics": REQUEST["dynamics"] | {"rhs": [["abs", ["z", 0]]]}}, "rhs[0]: unknown operation 'abs'; there are add"),
+    "a huge exponent": ({"dynamics": REQUEST["dynamics"] | {"rhs": [["mul", "1e99999999", ["z", 0]]]}}, "has more than 4 digits"),
     "another closed form": ({"closed_form": "P08c"}, "the closed form is wrong: z1 does not solve z' = f(z, t, theta)"),
     "no solution": (
         {"dynamics": REQUEST["dynamics"] | {"rhs": [["div", ["theta", 0], ["sub", ["z", 0], "1.5"]]]}}, "mine-decay: no box found at t = 0",
@@ -173,6 +180,17 @@ def test_lint_and_show(root, capsys):
 def test_wrong_arguments(words, capsys):
     assert main(words) == EXIT_USAGE
     assert capsys.readouterr().err.startswith("refnode vectors: ")
+
+
+def test_a_missing_file_is_one_sentence(capsys):
+    assert main(["add", "nofile.json"]) == EXIT_USAGE
+    assert capsys.readouterr().err == "refnode vectors: cannot read nofile.json: No such file or directory\n"
+
+
+def test_the_linear_closed_form_counts_its_parameters():
+    assert generate.closed_form("linear", 2, 4) is generate.closed_form("linear", 2, 6)
+    with pytest.raises(ValueError, match="linear takes 4 parameters for A, or 6 for A and b, the request has 5"):
+        generate.closed_form("linear", 2, 5)
 
 
 def test_help(capsys):
