@@ -57,6 +57,9 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
             value, back = _made(f, make, z, t)
         except Exception as error:  # the user's code or what traces it
             what = f"{type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
+            if own is None:
+                return Finding("f.pullback", "warn", f"{who} fails: {type(error).__name__}",
+                               f"f can be solved, but refnode cannot trace it, which limits its gradients only: {what}")
             return Finding("f.pullback", "FAIL", f"{who} fails: {type(error).__name__}",
                            f"f can be solved, but not differentiated: {who} fails. {what}")
         wrong = wrong or _value(f, value, z, t, noise) or _linear(f, back, rng, noise)
