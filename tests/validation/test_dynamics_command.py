@@ -82,6 +82,8 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("single", "time", "f.precision", "float32: of t it sees 7 digits"),
     ("single", "hidden_layer", "f.precision", r"about [789] digits \(worst in z\[\d\]\), as if part of it were computed in float32"),
     ("single", "one_component", "f.precision", r"values of f in z\[1\] are float32 numbers"),
+    ("single", "one_number", "f.precision", r"float32: theta\[1\]\['b'\]\[0\] loses all digits"),
+    ("single", "on_a_grid", "f.precision", "z is rounded to a grid of about 1e-05"),
     ("pullbacks", "sign", "f.pullback", r"wrong cotangent of z: .* the sign is wrong. Those of t, theta\[0\]\['W'\], theta\[1\] are right"),
     ("pullbacks", "factor", "f.pullback", r"wrong cotangent of theta\[0\]\['W'\]: .* 2 times the right one. Those of t, theta\[1\], z are right"),
     ("pullbacks", "no_dt", "f.pullback", r"wrong cotangent of t: 0, .* the term is missing. Those of theta\[0\]\['W'\], theta\[1\], z are right"),
