@@ -18,6 +18,7 @@ from refnode_validation.dynamics.form import Form
 from refnode_validation.dynamics.precision import sigma
 from refnode_validation.dynamics.screen import is_bad
 from refnode_validation.dynamics.subject import Subject
+from refnode_validation.relations.solutions import is_linear
 from refnode_validation.report import jsonl
 
 from tests.validation.right_hand_sides import good
@@ -72,12 +73,17 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("hidden", "annealed", "f.state", "the global scale changed"),
     ("hidden", "by_identity", "f.state", "by identity, not by value .the global seen"),
     ("hidden", "method", "f.state", "self.t_last changed"),
+    ("hidden", "running_max", "f.state", "the global highest changed"),
+    ("hidden", "hysteresis", "f.state", "the global fallen changed"),
+    ("hidden", "after_500_calls", "f.state", "the global later changed"),
     ("single", "weights", "f.precision", r"float32: theta\[0\]\['W'\] loses all digits after the 7th"),
     ("single", "everything", "f.precision", r"float32: of z, t, theta\[0\]\['W'\]"),
     ("single", "result", "f.precision", "all values of f are float32 numbers"),
     ("single", "time", "f.precision", "float32: of t it sees 7 digits"),
     ("single", "hidden_layer", "f.precision", r"about [789] digits \(worst in z\[\d\]\), as if part of it were computed in float32"),
-    ("single", "one_component", "f.precision f.pullback", r"values of f in z\[1\] are float32 numbers"),
+    ("single", "one_component", "f.precision", r"values of f in z\[1\] are float32 numbers"),
+    ("single", "one_number", "f.precision", r"float32: theta\[1\]\['b'\]\[0\] loses all digits"),
+    ("single", "on_a_grid", "f.precision", "z is rounded to a grid of about 1e-05"),
     ("pullbacks", "sign", "f.pullback", r"wrong cotangent of z: .* the sign is wrong. Those of t, theta\[0\]\['W'\], theta\[1\] are right"),
     ("pullbacks", "factor", "f.pullback", r"wrong cotangent of theta\[0\]\['W'\]: .* 2 times the right one. Those of t, theta\[1\], z are right"),
     ("pullbacks", "no_dt", "f.pullback", r"wrong cotangent of t: 0, .* the term is missing. Those of theta\[0\]\['W'\], theta\[1\], z are right"),
@@ -99,7 +105,6 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("broken", "not_at_the_start", "f.finite", r"f\(z0, t0\) is -inf in component z\[0\]"),
     ("broken", "blow_up", "f.finite", "beyond t = 0.55555.* grows without bound"),
     ("broken", "raises", "f.finite", r"f raised KeyError at t = 1\.0.*no data.*broken.py"),
-    ("broken", "by_float", "f.pullback", "can be solved, but not differentiated: .*np.sin, not math.sin"),
     ("broken", "cancelled", "f.precision", "difference of terms 1e7 times as large"),
     ("three", "hidden_state", "f.state", "the global average changed"),
     ("three", "single", "f.precision", r"theta\['W1'\] loses all digits"),
@@ -120,6 +125,7 @@ WARNINGS = [
     ("friction", "f.smooth", r"jumps where the solution crosses a boundary \(first at t = 0.29"),
     ("stiff", "f.stiffness", r'stiff: .*by stability alone.*"radau5".*loses all digits.*"checkpointed"'),
     ("contracting", "f.stiffness", "loses 3 digits"),
+    ("by_float", "f.pullback", "can be solved, but refnode cannot trace it, which limits its gradients only: .*np.sin, not math.sin"),
     ("walled", "f.finite", "not finite close to the solution"),
 ]
 
@@ -142,6 +148,21 @@ def test_places_are_found_exactly():
     assert examined("good", "driven")[1].rough.jumps == pytest.approx([0.5, 1.0, 1.5, 2.0], abs=1e-8)
     assert re.search("kinks in t at 0.777 ", finding("broken", "kinked", "f.smooth").text)
     assert not examined("broken", "kinked")[1].rough.jumps
+
+
+def test_what_is_fast_in_t_is_neither_autonomous_nor_kinked():
+    """cos(8 pi t) is 1 at every ninth part of 0..2, and cos(300 t) turns by 3 between two places of the grid: both are smooth."""
+    for name in ("aliased", "fast"):
+        assert finding("broken", name, "f.smooth").verdict == "ok"
+        assert finding("broken", name, "f.time").text == "f depends on t"
+    assert re.match("no dependence on t seen at [0-9]+ times", finding("broken", "unused", "f.time").text)
+    assert "no effect was seen at the" in finding("good", "counted", "f.state").text
+
+
+def test_a_forcing_that_is_zero_at_the_outputs_is_not_linear():
+    f = Subject("daily", lambda z, t, theta: -theta[0] * z + np.sin(2 * np.pi * t), [1.0], np.linspace(0, 8, 17), np.array([0.7]))
+    where = related.Grid(f.ts, related.Growth(0.0, 0.0), related.Roughness([], False, False))
+    assert not is_linear(related._posed(f, None, where)[0])
 
 
 def test_growth_of_a_linear_equation():

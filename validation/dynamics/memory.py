@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import random
@@ -12,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from .finding import Finding
-from .subject import Point, Subject
+from .subject import Answer, Malformed, Point, Raised, Subject, irregular
 
 EPS = 2.0**-53
+AT_LAST = "asked at the very first, and again at the end"
+Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
-def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str, Any]) -> Finding:
+def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str, Any], answers: list[Answer]) -> Finding:
     """The same arguments, asked (1) again at once, (2) in another order, (3) at another z or t in between, (4) after a neighbour, (5) in
-    arrays that are used again for other numbers, (6) forwards and backwards along a solution (trail). before: what f remembered at first.
+    arrays that are used again for other numbers, (6) forwards and backwards along a solution (trail), (7) at the very first, and at the end.
+    before: what f remembered at first. answers: what it said then.
 
     Statement: S2 (f is a function of z, t and theta)
     """
@@ -33,6 +37,7 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
     there = [f(*point) for point in trail]
     back = [f(*point) for point in reversed(trail)][::-1]
     reused = _reused_arrays(f, points)
+    at_last = asked_again(f, answers)
     culprits = changed(before, snapshot(f.f))
 
     ways = {
@@ -43,6 +48,7 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
         "asked along the solution, there and back": list(zip(back, there, strict=True)),
         "asked at a new t or z, after another z or t there": new,
         "asked in the same array with other numbers in it": list(zip(reused, first, strict=True)),
+        AT_LAST: at_last,
     }
     worst = {way: _worst(f, pairs) for way, pairs in ways.items()}
     allowed = {way: 1e-6 if pairs is new else 64 * EPS for way, pairs in ways.items()}
@@ -54,11 +60,38 @@ def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str,
             return Finding("f.state", "note", f"repeats itself to {last_bits:.0e}: only the last bits depend on memory layout or threads")
         # a private cache that works is its owner's business
         kept_by = [name for name in culprits if "attribute _" not in name and "self._" not in name]
-        kept = f"; {_listed(kept_by)} changed, without effect" if kept_by else ""
+        kept = f"; {_listed(kept_by)} changed; no effect was seen at the {asked} questions asked" if kept_by else ""
         return Finding("f.state", "note" if kept_by else "ok", f"{asked} questions asked again, in other orders: the same bits{kept}")
     way, (size, where, n) = next(iter(differing.items()))
     text = f"not a function: {way}, {n} of {len(ways[way])} values differ, by {size:.1e} of |f|, {where}"
     return Finding("f.state", "FAIL", text, _diagnosis(f, differing, culprits), size / allowed[way])
+
+
+def first_answers(f: Subject) -> list[Answer]:
+    """f at z0 and irregular times, before anything else is asked: a state that only grows has not yet arrived at its end."""
+    found = []
+    for t in irregular(f, 8):
+        with contextlib.suppress(Raised, Malformed):  # other checks say so
+            found.append((f.z.vector, t, f(f.z.vector, t)))
+    return found
+
+
+def asked_again(f: Subject, answers: list[Answer]) -> Pairs:
+    """Pairs (asked again, in reverse order; the first answer)."""
+    return [(f(z, t), value) for z, t, value in reversed(answers)]
+
+
+def at_the_end(f: Subject, before: dict[str, Any], answers: list[Answer]) -> Finding | None:
+    """A finding if f, after all that was asked, does not repeat its first answers: a state may change after hundreds of calls only.
+
+    Statement: S2
+    """
+    pairs = asked_again(f, answers)
+    found = size, where, n = _worst(f, pairs)
+    if size <= 64 * EPS:
+        return None
+    text = f"not a function: {AT_LAST}, after {f.calls} calls, {n} of {len(pairs)} values differ, by {size:.1e} of |f|, {where}"
+    return Finding("f.state", "FAIL", text, _diagnosis(f, {AT_LAST: found}, changed(before, snapshot(f.f))), size / (64 * EPS))
 
 
 def _diagnosis(f: Subject, differing: dict[str, Any], culprits: list[str]) -> str:
@@ -74,9 +107,6 @@ def _diagnosis(f: Subject, differing: dict[str, Any], culprits: list[str]) -> st
                 "What changes along the solution belongs in z, or is a function of t.")
     return (f"f has a hidden state{who}: its value depends on what was asked before. "
             "Solvers ask in any order, and twice; drop the cache, or key it by z, t and theta.")
-
-
-Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def _mixed(f: Subject, points: list[Point]) -> Pairs:

@@ -23,6 +23,7 @@ ORDERS = (4, 5, 6, 7)
 SPACINGS = (1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)  # relative to the numbers that are moved
 SINGLE = (1e-6, 1e-5, 1e-4)  # the same where the state itself is float32
 FEWEST_DIGITS = 10.0  # below, float32 or a cancellation as bad
+SINGLES, LEAVES = 6, 20  # numbers of a leaf, and leaves, that are looked at one by one
 ALLOWED = 1e3  # times the rounding of one operation: long sums, and functions such as exp, need it
 
 
@@ -36,9 +37,18 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
     rounded = _rounded_arguments(f, path, points, rng) if eps < 1e-12 else []
     noise, component = _noise(f, path, points, rng, eps)
     digits = -math.log10(max(noise, 1e-17))
+    grids = {leaf.path: _grid(f, points[1], leaf, path) for leaf in f.z.leaves if leaf.path in rounded}
+    grids = {name: grid for name, grid in grids.items() if grid}
+    if grids:
+        name, grid = next(iter(grids.items()))
+        text = f"{name} is rounded to a grid of about {grid:.0e} inside f"
+        return Finding("f.precision", "FAIL", text, f"{text}: f is a staircase in z. Tolerances below {grid:.0e} cannot be met; "
+                       "remove the rounding.", max(noise / (ALLOWED * eps), 2.0)), noise
     most = -math.log10(eps)
     text = f"{min(digits, most):.1f} digits of {most:.1f}, by the noise of f along lines through three points"
     ratio = noise / (ALLOWED * eps)
+    if eps < 1e-12 and ratio <= 1 and not rounded and not single:  # otherwise the influence of one number may be lost in the noise
+        rounded = _rounded_numbers(f, points, rng)
     if rounded or single:
         where = f"{_joined(rounded)} {'is' if len(rounded) == 1 else 'are'} rounded to float32 inside f" if rounded else single
         also = f", and {single}" if rounded and single else ""
@@ -55,6 +65,22 @@ def precision(f: Subject, path: Trajectory, points: list[Point], rng: np.random.
                        f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
     return Finding("f.precision", "warn", text, f"{about}: an inner iteration or a cancellation? "
                    f"Tolerances below {noise:.0e} cannot be met.", ratio), noise
+
+
+def _grid(f: Subject, point: Point, leaf: Leaf, path: Trajectory) -> float:
+    """The width of the steps that f makes in one number of z, where it is coarser than float32; else 0.
+
+    Of 400 equal moves over 1e-4 (then 1e-2) of the number, float32 shows nearly all: its numbers are at 1.2e-7 of it or less.
+    """
+    start, g = _along_z(f, point, leaf, path)
+    i = int(np.argmax(np.abs(start)))
+    for share in (1e-4, 1e-2):
+        span = share * abs(start[i])
+        values = [g(np.where(np.arange(start.size) == i, start + k / 400 * span, start)) for k in range(401)]
+        changes = sum(not np.array_equal(a, b) for a, b in itertools.pairwise(values))
+        if 5 <= changes <= 200:
+            return float(span / changes)
+    return 0.0
 
 
 def _remedy(rounded: list[str], single: str) -> str:
@@ -132,8 +158,20 @@ def _rounded_arguments(f: Subject, path: Trajectory, points: list[Point], rng: n
         found.append("t")
     for leaf in f.theta.leaves:
         if leaf.eps < 1e-12:
-            found += [leaf.path] if all(_blind(_along_theta(f, point, leaf), rng) for point in points[1:4]) else []
+            found += [leaf.path] if all(_blind(_along_theta(f, point, leaf.part), rng) for point in points[1:4]) else []
     return found
+
+
+def _rounded_numbers(f: Subject, points: list[Point], rng: np.random.Generator) -> list[str]:
+    """Single numbers of theta that f sees in float32 only."""
+    numbers = [i for leaf in f.theta.leaves[:LEAVES] if leaf.eps < 1e-12 for i in _some(leaf)]
+    return [f.theta.place(i) for i in numbers if all(_blind(_along_theta(f, point, slice(i, i + 1)), rng) for point in points[1:4])]
+
+
+def _some(leaf: Leaf) -> list[int]:
+    """Up to SINGLES numbers of a leaf of several: a cast may meet a part of it only."""
+    n = leaf.part.stop - leaf.part.start
+    return sorted({leaf.part.start + int(i) for i in np.linspace(0, n - 1, SINGLES)}) if n > 1 else []
 
 
 Line = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
@@ -155,15 +193,15 @@ def _along_t(f: Subject, point: Point) -> Line:
     return np.array([t]), lambda x: f(z, inside(f, float(x[0])))
 
 
-def _along_theta(f: Subject, point: Point, leaf: Leaf) -> Line:
+def _along_theta(f: Subject, point: Point, part: slice) -> Line:
     z, t = point
 
     def g(x: np.ndarray) -> np.ndarray:
         moved = f.theta.vector.copy()
-        moved[leaf.part] = x
+        moved[part] = x
         return f(z, t, moved)
 
-    return f.theta.vector[leaf.part], g
+    return f.theta.vector[part], g
 
 
 def _blind(line: Line, rng: np.random.Generator) -> bool:

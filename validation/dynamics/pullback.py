@@ -29,6 +29,7 @@ class Slope:
     spread: float
     scale: float
     agree: float  # the spread up to which it is judged
+    settles: bool  # do the differences converge as their step falls? Then the steps are long for f, and nothing is wrong with it
 
     @property
     def error(self) -> float:
@@ -57,6 +58,9 @@ def pullback(f: Subject, path: Trajectory, points: list[Point], rng: np.random.G
             value, back = _made(f, make, z, t)
         except Exception as error:  # the user's code or what traces it
             what = f"{type(error).__name__}: {str(error)[:300]}{'' if '(' in str(error)[-25:] else line_of(error)}"
+            if own is None:
+                return Finding("f.pullback", "warn", f"{who} fails: {type(error).__name__}",
+                               f"f can be solved, but refnode cannot trace it, which limits its gradients only: {what}")
             return Finding("f.pullback", "FAIL", f"{who} fails: {type(error).__name__}",
                            f"f can be solved, but not differentiated: {who} fails. {what}")
         wrong = wrong or _value(f, value, z, t, noise) or _linear(f, back, rng, noise)
@@ -97,6 +101,9 @@ def _verdict(f: Subject, who: str, slopes: list[Slope], points: list[Point], mak
         return Finding("f.pullback", "note", text)
     skipped = f"; {len(slopes) - len(judged)} directions not judged, where differences disagree" if len(judged) < len(slopes) else ""
     text = f"{who} agrees with differences to {max(worst, 1e-16):.0e} in {len(judged)} directions, and is linear{skipped}"
+    if 3 * sum(not slope.settles for slope in slopes if slope.spread > slope.agree) >= len(slopes):
+        return Finding("f.pullback", "warn", text, f"The pullback could be judged in {len(judged)} of {len(slopes)} directions only: in "
+                       "others differences of f do not settle as their step falls, as where f is rounded, noisy or not smooth.")
     return Finding("f.pullback", "ok", text)
 
 
@@ -193,7 +200,7 @@ def _slope(way: Way, g: np.ndarray) -> Iterator[Slope]:
     scale = max(size, abs(way.got), 1e-300)
     rounding = 4 * way.eps * float(np.abs(g) @ np.abs(values[0][0])) / steps[1] if size else 0.0
     spread = (max(abs(second - third), abs(first - second) / 100) + rounding) / scale
-    yield Slope(way.leaf, way.got + 0.0, second, spread, scale, AGREE * coarser)
+    yield Slope(way.leaf, way.got + 0.0, second, spread, scale, AGREE * coarser, abs(second - third) < abs(first - second) / 5)
 
 
 def _at(f: Subject, z: np.ndarray, t: float, part: slice, move: np.ndarray, of_z: bool) -> np.ndarray:

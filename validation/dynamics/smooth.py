@@ -37,6 +37,8 @@ class Roughness:
     jumps: list[float]
     kinks: bool
     jumps_in_z: bool
+    constant: bool = True  # in t, with z held, at all the times that were asked
+    asked: int = 0
 
 
 def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughness]:
@@ -49,7 +51,19 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughne
     n = int(np.clip(1.0 / max(f.cost, 1e-6) / 4, 41, GRID))
     start, end = path.times[0], path.times[-1]
     middle = path(0.5 * (start + end))
-    in_t = [_scan(lambda t, z=z: f(z, t), start, end, n, noise) for z in (f.z.vector, middle)]
+    constant, asked = True, 0
+
+    def held(z: np.ndarray) -> Curve:
+        first = f(z, start)
+
+        def curve(t: float) -> np.ndarray:
+            nonlocal constant, asked
+            value = f(z, t)
+            constant, asked = constant and np.array_equal(value, first), asked + 1
+            return value
+        return curve
+
+    in_t = [_scan(held(z), start, end, n, noise) for z in (f.z.vector, middle)]
     jumps, kinks = _merged([found[0] for found in in_t]), _merged([found[1] for found in in_t])
     along_jumps, along_kinks = _scan(lambda t: f(path(t), t), start, end, n, noise)
     known = [place.s for place in jumps + kinks]
@@ -57,7 +71,7 @@ def smooth(f: Subject, path: Trajectory, noise: float) -> tuple[Finding, Roughne
     z_jumps, z_kinks = ([p for p in places if not _near(p.s, known, f.span)] for places in (along_jumps, along_kinks))
     knots = _knots(f)
     times = sorted({round(place.s, 12) for place in jumps}, reverse=f.span < 0)
-    rough = Roughness(times, bool(kinks or z_kinks), bool(z_jumps))
+    rough = Roughness(times, bool(kinks or z_kinks), bool(z_jumps), constant, asked)
 
     if jumps and all(_near(place.s, knots, f.span) for place in jumps):
         text = f"jumps at the {len(jumps)} knots of an input in theta, where refnode's steps end by themselves"
@@ -128,7 +142,11 @@ def _jump(curve: Curve, a: float, b: float, at_a: np.ndarray, at_b: np.ndarray, 
 
 
 def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float, noise: float) -> Place | None:
-    """Halve towards the largest second difference: across a kink it is proportional to the width, else to its square."""
+    """Halve towards the largest second difference: across a kink it is proportional to the width, else to its square.
+
+    So the difference of the two one-sided slopes stays (half of it at least: the kink need not be at the middle), or falls with the width.
+    """
+    slopes_of: list[float] = []
     for _ in range(12):
         x = np.linspace(a, b, 5)
         v = np.stack([curve(s) for s in x])
@@ -137,6 +155,9 @@ def _kink(curve: Curve, a: float, b: float, scale: np.ndarray, steepest: float, 
         a, b = x[k], x[k + 2]
         if second[k] < max(1e-13, 1e3 * noise):
             return None
+        slopes_of.append(second[k] / abs(x[1] - x[0]))
+    if slopes_of[-1] < 0.25 * slopes_of[-5]:
+        return None
     slopes = np.abs(v[k] - 2 * v[k + 1] + v[k + 2]) / abs(x[1] - x[0])
     i = int(np.argmax(slopes / scale))
     return Place(float(x[k + 1]), i, float(slopes[i])) if slopes[i] / scale[i] > KINK * steepest else None

@@ -18,6 +18,8 @@ BUDGET_CALLS, BUDGET_SECONDS = 20_000, 2.0
 RTOL = 1e-6
 OTHERS = ("refnode", "refnode_validation", "numpy", "scipy")  # whose lines are not the user's
 Point = tuple[np.ndarray, float]
+Answer = tuple[np.ndarray, float, np.ndarray]  # z, t, f there
+KEPT = 32  # answers of a solve
 
 
 class Raised(Exception):
@@ -83,6 +85,7 @@ class Trajectory:
     rk45_share: float = 1.0  # of the span, within the budget
     complete: bool = True
     trouble: str = ""
+    answers: list[Answer] = field(default_factory=list)  # of f, in the order of asking: the first, then evenly thinned
     not_finite: tuple[np.ndarray, float] | None = None  # the first arguments for which f was not finite
 
     def __call__(self, t: float) -> np.ndarray:
@@ -106,16 +109,22 @@ def solution(f: Subject) -> Trajectory:
     if first.complete:
         return first
     second = _solve(f, LSODA)
+    second.answers = first.answers + second.answers
     second.rk45_calls, second.rk45_share = first.rk45_calls, first.rk45_share
     return second if abs(second.times[-1] - f.ts[0]) > abs(first.times[-1] - f.ts[0]) else first
 
 
 def _solve(f: Subject, method: Any) -> Trajectory:
     path = Trajectory([float(f.ts[0])], [f.z.vector.copy()])
-    before, start = f.calls, time.process_time()
+    before, start, stride = f.calls, time.process_time(), 1
 
     def fun(t: float, z: np.ndarray) -> np.ndarray:
+        nonlocal stride
         value = f(z, t)
+        if (f.calls - before - 1) % stride == 0:
+            path.answers.append((z.copy(), float(t), value.copy()))
+            if len(path.answers) > KEPT:
+                path.answers, stride = path.answers[::2], 2 * stride
         if path.not_finite is None and not np.all(np.isfinite(value)):
             path.not_finite = (z.copy(), t)
         return value
@@ -136,6 +145,11 @@ def _solve(f: Subject, method: Any) -> Trajectory:
                 break
     path.calls = f.calls - before
     return path
+
+
+def irregular(f: Subject, n: int) -> list[float]:
+    """n times of the span, at golden-ratio fractions: no two distances are equal, so that no period hides."""
+    return [float(f.ts[0] + f.span * (k * 0.5 * (5**0.5 - 1) % 1)) for k in range(1, n + 1)]
 
 
 def points(f: Subject, path: Trajectory, rng: np.random.Generator) -> list[Point]:

@@ -97,3 +97,11 @@ def unused(z, t, theta):
 def walled(z, t, theta):
     """z' = -z, and NaN where the second component leaves exp(-t) by 2e-3: the solution does not, trial stages do."""
     return np.where(abs(z[1] / 0.3 - np.exp(-t)) > 2e-3, np.nan, -z)
+
+
+def aliased(z, t, theta):
+    return theta @ z + np.cos(8 * np.pi * t)
+
+
+def fast(z, t, theta):
+    return theta @ z + np.cos(300 * t)

@@ -94,3 +94,25 @@ class Model:
 
 
 method = Model().f
+
+highest, fallen, later = -1e9, False, 0
+
+
+def running_max(z, t, theta):
+    """Saturates: once the end was asked for, it is a function."""
+    global highest
+    highest = max(highest, t)
+    return -z + np.cos(highest)
+
+
+def hysteresis(z, t, theta):
+    """Half as fast after z[0] was below 0.3 for the first time."""
+    global fallen
+    fallen = fallen or z[0] < 0.3
+    return -z * (0.5 if fallen else 1.0)
+
+
+def after_500_calls(z, t, theta):
+    global later
+    later += 1
+    return -z * (1.1 if later > 500 else 1.0)

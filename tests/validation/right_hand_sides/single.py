@@ -39,3 +39,13 @@ def hidden_layer(z, t, theta):
 def one_component(z, t, theta):
     value = net(z, t, theta)
     return np.array([value[0], np.float32(value[1]), value[2]])
+
+
+def one_number(z, t, theta):
+    first, second = theta
+    b = second["b"]
+    return net(z, t, [first, {**second, "b": np.stack([b[0].astype(np.float32).astype(np.float64), b[1], b[2]])}])
+
+
+def on_a_grid(z, t, theta):
+    return net(np.round(z, 5), t, theta)
