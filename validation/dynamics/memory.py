@@ -22,7 +22,8 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 def state(f: Subject, points: list[Point], trail: list[Point], before: dict[str, Any], answers: list[Answer]) -> Finding:
     """The same arguments, asked (1) again at once, (2) in another order, (3) at another z or t in between, (4) after a neighbour, (5) in
-    arrays that are used again for other numbers, (6) forwards and backwards along a solution (trail), (7) at the very first, and at the end.
+    arrays that are used again for other numbers, (6) forwards and backwards along a solution (trail), (7) at the very first, and at the
+    end.
     before: what f remembered at first. answers: what it said then.
 
     Statement: S2 (f is a function of z, t and theta)

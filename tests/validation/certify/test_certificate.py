@@ -15,7 +15,6 @@ from refnode_validation.certify.density import certify_density
 from refnode_validation.certify.enclosure import Rung
 from refnode_validation.certify.numbers import exact, working
 from refnode_validation.certify.trajectory import norm
-from refnode_validation.problems import density
 from refnode_validation.problems import exact as tasks
 from refnode_validation.problems.catalog import problems
 
@@ -52,13 +51,13 @@ def test_densities(name, make):
     task = make(problems()[name])
     ends = tasks.Task(task.problem, task.z0, task.ts[[0, -1]], task.weights[[0, -1]])
     proof = certify_density(catalog(name), task.z0.tolist(), task.ts.tolist(), task.problem.theta.tolist())
-    assert float(proof.log_p) == pytest.approx(density.log_p(ends), abs=1e-13)
+    assert float(proof.log_p) == pytest.approx(ends.density.log_p, abs=1e-13)
     for ours, theirs in {"dlogp_dx": "dlogp/dx", "dlogp_dtheta": "dlogp/dtheta", "dlogp_dts": "dlogp/dt"}.items():
-        np.testing.assert_allclose(middles(getattr(proof, ours)), density.gradients(ends)[theirs], atol=1e-12)
-    gamma, scale = density.value_condition(ends)
+        np.testing.assert_allclose(middles(getattr(proof, ours)), ends.density.gradients[theirs], atol=1e-12)
+    gamma, scale = ends.density.value_condition
     assert [float(proof.value_gamma), float(proof.value_scale)] == pytest.approx([gamma, scale], rel=1e-12)
-    assert float(proof.gradient_gamma) == pytest.approx(density.gradient_gamma(ends), rel=1e-12)
-    assert float(proof.reconstruction_gamma) == pytest.approx(density.reconstruction_gamma(ends), rel=1e-12)
+    assert float(proof.gradient_gamma) == pytest.approx(ends.density.gradient_gamma, rel=1e-12)
+    assert float(proof.reconstruction_gamma) == pytest.approx(ends.density.reconstruction_gamma, rel=1e-12)
     trace = [-task.problem.log_det(task.z0, task.ts[0], t, task.problem.theta) for t in task.ts]
     np.testing.assert_allclose(middles(proof.int_minus_trace), trace, atol=1e-13)
 
