@@ -16,7 +16,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import queue
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +32,7 @@ Say = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """Answer until the end of stdin."""
+    """Answer until the end of stdin, which is the end of the process that asks."""
     requests, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -39,9 +41,11 @@ def main() -> None:
     def say(reply: dict[str, Any]) -> None:
         print(json.dumps(reply), file=replies, flush=True)
 
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
     loaded = Loaded("", (), ())
-    for line in requests:
-        request = json.loads(line)
+    while True:
+        request = json.loads(lines.get())
         if request["do"] == "load":
             try:
                 loaded = load(request["word"], request["asked"])
@@ -51,6 +55,12 @@ def main() -> None:
         else:
             adapter = next(adapter for adapter in loaded.adapters if adapter.name == request["name"])
             _run(adapter, request["argv"], request["answers"], say)
+
+
+def _listen(requests: Any, lines: queue.Queue[str]) -> None:
+    for line in requests:
+        lines.put(line)
+    os._exit(0)  # whatever the adapter is doing: nobody is there to read it
 
 
 def _run(adapter: Any, argv: list[str], answers: dict[str, Any], say: Say) -> None:

@@ -9,6 +9,7 @@ from refnode_validation import cli, workers
 from refnode_validation.arguments import parse, plan_of
 from refnode_validation.checks.catalog import all_checks
 from refnode_validation.problems.catalog import problems
+from refnode_validation.process import Worker
 from refnode_validation.report import jsonl
 from refnode_validation.runner import Plan, run
 from refnode_validation.verdicts import STATES
@@ -93,6 +94,19 @@ def test_two_at_once_give_what_one_after_the_other_gives():
         (result.implementation, result.id): result for _, result in cli._results(plan_of(parse(few)), [cli.load(*w) for w in words], few, None)
     }
     assert side_by_side == in_process
+
+
+def test_a_worker_does_not_outlive_the_process_that_asks():
+    worker = Worker("worker")
+    try:
+        worker.ask({"do": "load", "word": f"{fakes.__file__}:Hanging", "asked": True}, 60)
+        worker.send({"do": "run", "name": "ill", "argv": ARGUMENTS, "answers": {}})
+        while "started" not in worker.receive(60):
+            pass
+        worker.process.stdin.close()
+        assert worker.process.wait(30) == 0
+    finally:
+        worker.close()
 
 
 @pytest.mark.parametrize(("source", "state"), [("import time; time.sleep(1000)", "timeout"), ("import os; os._exit(3)", "crash")])

@@ -35,6 +35,8 @@ class Autograd(Torch):
         return self.at(ts, times, states[:, 0])
 
     def at(self, ts, times, states):
+        if len(states) != len(ts):
+            raise RuntimeError(f"torchdyn returned {len(states)} of {len(ts)} output times")
         return states
 
 
@@ -57,7 +59,11 @@ class InterpolatedAdjoint(Autograd):
 
     def at(self, ts, times, states):
         direction = 1 if ts[-1] > ts[0] else -1  # decreasing times come back with the other sign
-        return states[torch.argmin(torch.abs(direction * ts[:, None] - times), 1)]
+        distances, rows = torch.min(torch.abs(direction * ts[:, None] - times), 1)
+        found = distances < 1e-12
+        if not found.all():
+            raise RuntimeError(f"torchdyn returned {found.sum()} of {len(ts)} output times")
+        return states[rows]
 
 
 ADAPTERS = [Autograd, Adjoint, InterpolatedAdjoint]
