@@ -56,15 +56,16 @@ class Checkpointed(Backsolve):
     """Gradients through the operations of the solver, from a few stored states."""
 
     name = "diffrax.RecursiveCheckpointAdjoint"
-    capabilities = WITHOUT_TIMES | {"grad:t", "grad:second", "flow:grad_t"}
+    capabilities = WITHOUT_TIMES | {"grad:t", "flow:grad_t"}
     mode = "direct"
     adjoint = diffrax.RecursiveCheckpointAdjoint()
 
 
 class Direct(Checkpointed):
-    """Gradients through the operations of the solver."""
+    """Gradients through the operations of the solver, which can be differentiated again."""
 
     name = "diffrax.DirectAdjoint"
+    capabilities = Checkpointed.capabilities | {"grad:second"}
     adjoint = diffrax.DirectAdjoint()
 
 
