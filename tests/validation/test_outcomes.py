@@ -1,5 +1,6 @@
 """Expected failures: strict lists, version ranges, and what counts."""
 
+import fnmatch
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,7 @@ FULL, DEFAULT = plan(Options(tier="full")).all_items(), plan(Options()).all_item
 @pytest.mark.parametrize("path", sorted(Path(impls.__file__).parent.glob("*.expected")), ids=lambda path: path.stem)
 def test_our_lists_match_cases_that_exist(path):
     """At least one of the full tier, at most twenty of the default one."""
+    full, default = ([Result("", check.id, *at, rtol, Verdict("fail")).id for *at, check, rtol in items] for items in (FULL, DEFAULT))
     for entry in read_expected(path):
-        found = []
-        for items in (FULL, DEFAULT):
-            results = [Result(entry.implementation, check.id, problem, direction, rtol, Verdict("fail")) for problem, direction, check, rtol in items]
-            found.append(sum(entry.matches(r, entry.versions.strip("=<>")) for r in results))
-        assert found[0], entry.pattern
-        assert found[1] <= 20, f"{entry.pattern} is too wide"
+        assert fnmatch.filter(full, entry.pattern), entry.pattern
+        assert len(fnmatch.filter(default, entry.pattern)) <= 20, f"{entry.pattern} is too wide"
