@@ -85,7 +85,7 @@ class Result:
     @property
     def id(self) -> str:
         """The name of the case: check/problem/direction/rtol."""
-        return f"{self.check}/{self.problem}/{self.direction}/{'all' if self.rtol is None else f'{self.rtol:.0e}'}"
+        return f"{self.check}/{self.problem}/{self.direction}/{rtol_text(self.rtol)}"
 
 
 def run(adapter: Any, plan: Plan) -> Iterator[Result]:
@@ -107,6 +107,13 @@ def whole(plan: Plan, name: str, verdict: Verdict) -> Iterator[Result]:
     """The same verdict for every item of the plan."""
     for problem_id, direction, check, rtol in plan.all_items():
         yield Result(name, check.id, problem_id, direction, rtol, verdict)
+
+
+def rtol_text(rtol: float | None) -> str:
+    """1e-07; all its digits where it has more; "all" for the tolerances together."""
+    if rtol is None:
+        return "all"
+    return f"{rtol:.0e}" if float(f"{rtol:.0e}") == rtol else repr(rtol)
 
 
 def as_good(name: str, verdict: Verdict) -> Verdict:

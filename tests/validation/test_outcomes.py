@@ -128,3 +128,10 @@ def test_our_lists_match_cases_that_exist(path):
     for entry in read_expected(path):
         assert fnmatch.filter(full, entry.pattern), entry.pattern
         assert len(fnmatch.filter(default, entry.pattern)) <= 20, f"{entry.pattern} is too wide"
+
+
+def test_a_case_is_named_by_all_digits_of_its_tolerance():
+    """Two tolerances that agree in one digit are two cases: a report with the same id twice is refused."""
+    ids = {Result("", "solve.value", "P10", "forward", rtol, Verdict("pass")).id for rtol in (1.2e-4, 1.4e-4, 1e-4, None)}
+    assert len(ids) == 4
+    assert "solve.value/P10/forward/1e-04" in ids

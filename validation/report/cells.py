@@ -14,7 +14,7 @@ from typing import Any
 
 from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
-from ..runner import RTOLS
+from ..runner import RTOLS, rtol_text
 from ..statements import checks_of, statements
 
 Row = dict[str, Any]
@@ -170,13 +170,6 @@ def ratio_text(ratio: float | None) -> str:
     if not math.isfinite(ratio):
         return "inf"
     return f"{ratio:.0e}" if ratio >= 1000 else f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
-
-
-def rtol_text(rtol: float | None) -> str:
-    """1e-07; all its digits where it has more; "all" for the tolerances together."""
-    if rtol is None:
-        return "all"
-    return f"{rtol:.0e}" if float(f"{rtol:.0e}") == rtol else repr(rtol)
 
 
 def place(row: Row) -> str:

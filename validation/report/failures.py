@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from ..checks.catalog import all_checks, everything
 from ..outcomes import UNEXPECTED
+from ..runner import rtol_text
 from ..statements import checks_of, statements
-from .cells import Row, badness, by_check, component, level, main_state, rtol_text, shown
+from .cells import Row, badness, by_check, component, level, main_state, shown
 
 OF_COMPONENT = {"dL/dt[0]": "S79"}  # the start time has a formula of its own
 MANY = 6  # problems that are listed by name

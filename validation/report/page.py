@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .cells import KINDS, Cell, Row, by_check, by_statement, cell, level, names, rtol_text
+from ..runner import rtol_text
+from .cells import KINDS, Cell, Row, by_check, by_statement, cell, level, names
 from .junit import text
 
 SYMBOLS = {

@@ -6,6 +6,7 @@ import math
 
 from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
+from ..runner import rtol_text
 from ..statements import checks_of, statements
 from .cells import (
     QUIET,
@@ -20,7 +21,6 @@ from .cells import (
     place,
     ratio_text,
     reproduction,
-    rtol_text,
     worst_ratio,
 )
 from .page import SYMBOLS, caption, command, esc, hue, matrix, summary, table

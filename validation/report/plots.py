@@ -9,7 +9,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 
-from .cells import Row, badness, rtol_text
+from ..runner import rtol_text
+from .cells import Row, badness
 from .page import esc
 
 WIDTH, HEIGHT = 640, 260

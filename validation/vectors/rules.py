@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import statements
+from ..certify.trust import decides
 from ..ir.duals import duals, parts, variables
 from ..ir.dynamics import Dynamics, evaluate, parse
 from ..ir.floats import ARRAYS, FLOATS
@@ -16,7 +17,6 @@ from . import VERSION, facts
 from .text import content_sum, dyadic_fault
 
 LARGEST_RADIUS = Fraction(1, 10**20)  # times max(1, |mid|)
-GATING_TRUST = ("closed-form", "proved", "corroborated")
 
 
 def faults(vector: dict[str, Any], notes: dict[str, Any]) -> list[str]:
@@ -103,7 +103,7 @@ def _gates(vector: dict[str, Any]) -> list[str]:
         return []
     weights = [[Fraction(x) for x in row] for row in vector["inputs"]["cotangents"]]
     found = []
-    if vector["provenance"]["trust"] not in GATING_TRUST:
+    if not decides(vector["provenance"]["trust"]):
         found.append(f"gating: its trust is {vector['provenance']['trust']}, which never gates")
     if sum(any(row) for row in weights) < 2:
         found.append('gating: the loss reads one time only: give two rows of cotangents that are not zero, or "result": "informative"')

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from refnode_validation.certify import trust
 from refnode_validation.certify.balls import contains, decimal, printed, read, rounded_up, sharp
 from refnode_validation.certify.numbers import exact, working
+from refnode_validation.vectors import store
 
 
 def ball(text, radius="0"):
@@ -79,8 +80,9 @@ def test_decimal(n, places):
 
 
 def test_levels_of_trust():
-    assert list(trust.LEVELS) == ["closed-form", "proved", "corroborated", "asserted"]
-    assert [trust.decides(level) for level in trust.LEVELS] == [True, True, True, False]
-    assert trust.lowest(["proved", "closed-form"]) == "proved"
+    """Those of the schema of vectors."""
+    schema = store.schema("vector-1")["properties"]["provenance"]["properties"]["trust"]
+    assert list(trust.LEVELS) == schema["enum"]
+    assert [trust.decides(level) for level in trust.LEVELS] == [True, True, True, False, False]
     with pytest.raises(KeyError):
         trust.decides("believed")
