@@ -76,6 +76,7 @@ DEFECTS = [  # module, function, the checks that fail, words of the diagnosis
     ("hidden", "running_max", "f.state", "the global highest changed"),
     ("hidden", "hysteresis", "f.state", "the global fallen changed"),
     ("hidden", "after_500_calls", "f.state", "the global later changed"),
+    ("hidden", "after_five_calls", "f.state", "the global warm changed"),
     ("single", "weights", "f.precision", r"float32: theta\[0\]\['W'\] loses all digits after the 7th"),
     ("single", "everything", "f.precision", r"float32: of z, t, theta\[0\]\['W'\]"),
     ("single", "result", "f.precision", "all values of f are float32 numbers"),
