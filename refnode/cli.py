@@ -14,6 +14,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
   refnode paper X3|X4|X7 [--quick]     an experiment of the paper: its numbers as JSON, its picture as a PNG
+  refnode errata [C1 ...]              errors of the paper, its code and an article on it, each with the numbers that show it
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
   refnode show [--json] MODULE:f       the NumPy source that rn.compiled makes of your dynamics and of their pullback; or the dynamics as data
   refnode --version                    the version
@@ -80,6 +81,11 @@ def paper(argv: list[str]) -> int:
         return 2
 
 
+def errata(argv: list[str]) -> int:
+    from refnode.experiments.errata.run import run
+    return run(argv)
+
+
 def doctor(argv: list[str]) -> int:
     from refnode.experiments.doctor import run
     return run(argv)
@@ -91,7 +97,8 @@ def show(argv: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "validate": validate, "vectors": vectors, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "doctor": doctor, "show": show}
+    "validate": validate, "vectors": vectors, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "errata": errata, "doctor": doctor,
+    "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:
