@@ -21,6 +21,7 @@ from .report import compare, files, jsonl
 from .report.screen import screen
 from .report.table import print_report
 from .runner import Plan, Result, run, whole
+from .statements import statements, told
 from .vectors.tasks import vectors
 from .verdicts import Verdict
 from .workers import Workers
@@ -208,6 +209,9 @@ def _print_list() -> int:
     print("vectors")
     for id, vector in vectors().items():
         print(f"  {id:<32}{vector['tier']:<9}{vector['title']}")
+    print("statements")
+    for id, entry in statements().items():
+        print(f"  {id:<6}{entry['title']}: {told(entry)}")
     print("implementations")
     print(f"  {', '.join(KNOWN)} (without --impl: {', '.join(DEFAULT)})")
     return EXIT_EXPECTED

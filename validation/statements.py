@@ -39,8 +39,8 @@ def lint() -> list[str]:
                 faults.append(f"{id} names the unknown check {name}")
             elif id not in everything()[name].statements:
                 faults.append(f"{id} names the check {name}, which does not name it back")
-        if not entry["checked_by"]:
-            faults.append(f"{id} has no check")
+        if not any(how_checked(entry)):
+            faults.append(f"{id} has no check, is measured by no experiment, and nothing says why")
         if not entry["implemented_by"]:
             faults.append(f"{id} has no implementing symbol")
     for check in everything().values():
@@ -66,6 +66,19 @@ def lint_tests(root: Path) -> list[str]:
             elif function not in _functions(path):
                 faults.append(f"{id} names {node}: there is no such function")
     return faults
+
+
+def how_checked(entry: dict[str, Any]) -> tuple[list[str], list[str], list[str], str]:
+    """(checks of this suite, tests of refnode, experiments of `refnode paper`, why there is nothing to run)."""
+    return checks_of(entry), tests_of(entry), entry.get("measured_by", []), entry.get("not_checkable", "")
+
+
+def told(entry: dict[str, Any]) -> str:
+    """How a statement is checked, for a reader."""
+    checks, tests, experiments, why = how_checked(entry)
+    parts = [f"checks {', '.join(checks)}" if checks else "", f"refnode's tests {', '.join(tests)}" if tests else "",
+             f"measured by refnode paper {' '.join(experiments)}" if experiments else "", f"nothing to run: {why}" if why else ""]
+    return "; ".join(part for part in parts if part)
 
 
 def checks_of(entry: dict[str, Any]) -> list[str]:

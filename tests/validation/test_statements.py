@@ -46,7 +46,7 @@ def test_every_check_names_a_statement():
         ("S9", "checked_by", ["grad.theta", "grad.nothing"], "S9 names the unknown check grad.nothing"),
         ("S9", "checked_by", ["grad.theta", "grad.reversed", "solve.calls"], "S9 names the check solve.calls, which does not name it back"),
         ("S9", "checked_by", ["grad.theta"], "the check grad.reversed names S9, which does not name it back"),
-        ("S9", "checked_by", [], "S9 has no check"),
+        ("S9", "checked_by", [], "S9 has no check, is measured by no experiment, and nothing says why"),
         ("S9", "implemented_by", [], "S9 has no implementing symbol"),
         ("S9", "problems", ["P99"], "S9 names the unknown problem P99"),
     ],

@@ -7,7 +7,7 @@ import math
 from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
 from ..runner import rtol_text
-from ..statements import checks_of, statements
+from ..statements import checks_of, statements, told
 from .cells import (
     QUIET,
     Row,
@@ -40,6 +40,11 @@ def statement_sections(rows: list[Row], id_of: Ids) -> str:
             f'<p>{esc(entry["text"])}</p><p class="note">{esc(entry["locus"])}, {esc(entry["kind"])}</p>'
             f'{matrix(f"Checks of {id}", rows, lines, lambda check, name: id_of[check, name])}</section>'
         )
+    others = [(id, entry) for id, entry in statements().items() if not checks_of(entry)]
+    lines = "".join(
+        f'<li><b>{id} {esc(entry["title"])}</b>: {esc(entry["text"])} <span class="note">{esc(told(entry))}</span></li>' for id, entry in others
+    )
+    parts.append(f'<section class="statement"><h3>Statements that no implementation is asked about</h3><ul>{lines}</ul></section>')
     return "\n".join(parts)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from ..checks.catalog import everything
 from ..outcomes import UNEXPECTED
-from ..statements import checks_of, statements
+from ..statements import checks_of, how_checked, statements
 from ..verdicts import STATES
 from .cells import (
     SEVERITY,
@@ -52,9 +52,7 @@ def print_report(screen: Screen, header: Row, rows: list[Row]) -> None:
         same = [other for other, earlier in twin.items() if earlier == name]
         if same:
             screen.line(f"The same results as {name}, as far as supported: {', '.join(same)}.")
-    elsewhere = [id for id, entry in statements().items() if not checks_of(entry)]
-    if elsewhere:
-        screen.line((f"By refnode's own tests: {', '.join(elsewhere)}.", "dim"))
+    _print_elsewhere(screen)
     screen.line((
         "Numbers are the worst error in units of the allowed one: at most 1 passes. "
         "-- unsupported, skip: not installed, xf: expected failure, rec./inf.: recommended or informative, never counted against.", "dim"
@@ -135,6 +133,18 @@ def _print_statements(screen: Screen, rows: list[Row], columns: list[str]) -> No
     for id, of in by_statement(rows).items():
         body.append([(f"{id:<4}{_title(id)}",), *[parts(cell(of.get(name, []))) for name in columns]])
     screen.table("Statements", [_head(name) for name in columns], body)
+
+
+def _print_elsewhere(screen: Screen) -> None:
+    """The statements that have no row: no implementation is asked about them."""
+    others = [(id, how_checked(entry)) for id, entry in statements().items() if not checks_of(entry)]
+    tested = ", ".join(id for id, (_, tests, _, _) in others if tests)
+    measured = ", ".join(f"{id} ({' '.join(experiments)})" for id, (_, _, experiments, _) in others if experiments)
+    nothing = ", ".join(id for id, (_, tests, experiments, _) in others if not tests and not experiments)
+    ways = {"By refnode's own tests": tested, "Measured by refnode paper": measured, "Nothing to run (--list tells why)": nothing}
+    for way, ids in ways.items():
+        if ids:
+            screen.line((f"{way}: {ids}.", "dim"))
 
 
 def _print_failures(screen: Screen, header: Row, rows: list[Row], found: list[Group]) -> None:
