@@ -42,7 +42,8 @@ def statement_sections(rows: list[Row], id_of: Ids) -> str:
         )
     others = [(id, entry) for id, entry in statements().items() if not checks_of(entry)]
     lines = "".join(
-        f'<li><b>{id} {esc(entry["title"])}</b>: {esc(entry["text"])} <span class="note">{esc(told(entry))}</span></li>' for id, entry in others
+        f'<li><b>{id} {esc(entry["title"])}</b>: {esc(entry["text"])} <span class="note">{esc(told(entry))}</span></li>'
+        for id, entry in others
     )
     parts.append(f'<section class="statement"><h3>Statements that no implementation is asked about</h3><ul>{lines}</ul></section>')
     return "\n".join(parts)
