@@ -85,6 +85,7 @@ def test_a_report_keeps_other_experiments_and_prints_the_same_without_rich(tmp_p
     text = (tmp_path / "report.md").read_text()
     assert "| X10 | S22 | a\\|b | 0.42 % | [3] % | **in part** (1/2) |" in text
     assert text.index("## X2. Other") < text.index("## X10. Title") < text.index("![X10](X10.png)")
+    monkeypatch.setenv("COLUMNS", "150")
     report.show(["X2"])
     assert "line" not in (rich := capsys.readouterr().out)
     monkeypatch.setattr(report_module.importlib.util, "find_spec", lambda name: None)

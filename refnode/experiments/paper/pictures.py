@@ -128,3 +128,52 @@ def draw_x7(curves: dict[str, tuple[Sequence[float], Sequence[float]]], trained:
         axes.legend(frameon=False, fontsize=8.5)
         figure.savefig(path, dpi=110)
         plt.close(figure)
+
+
+def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: Path) -> None:
+    """Table 1 as curves: test error against epochs, the mean over seeds and their range; memory of a gradient against evaluations of f."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
+        for (model, curves), color in zip(errors.items(), (DATA, "#555555", "#009e73", FIT, TRUTH), strict=True):
+            rows, epochs = np.array(curves), np.arange(len(curves[0]))
+            left.semilogy(epochs, rows.mean(axis=0), color=color, linewidth=1.3, label=model)
+            left.fill_between(epochs, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.12, linewidth=0)
+        left.set(xlabel="epoch", ylabel="test error, %", title="Mean and range over the seeds")
+        left.legend(frameon=False, fontsize=8.5, ncols=2)
+        for gradient, color, label in (("discrete", FIT, "through the integrator"), ("adjoint", TRUTH, "adjoint")):
+            right.plot(memory["evaluations"], np.array(memory[gradient]) / 2**20, "o-", color=color, markersize=4, label=label)
+        right.set(xlabel="evaluations of f in the forward solve", ylabel="peak memory, MB", title="Memory of a gradient", ylim=(0, None))
+        right.legend(frameon=False, fontsize=8.5)
+        for axes in (left, right):
+            axes.grid(True)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_x2(dopri5: list[dict[str, Any]], adams: list[dict[str, Any]], depths: list[list[list[int]]], path: Path) -> None:
+    """Figure 3: error, time and backward evaluations against forward evaluations, for each seed; evaluations against epochs."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 4, figsize=(14, 3.5), layout="constrained")
+        for parts, color, label in ((dopri5, TRUTH, "dopri5"), (adams, FIT, "Adams")):
+            for k, part in enumerate(parts):
+                line = {"color": color, "markersize": 3.5, "linewidth": 1, "label": label if k == 0 else None}
+                axes[0].loglog(part["forward"], part["error"], "o-", **line)
+                axes[1].plot(part["forward"], 1e3 * np.array(part["seconds"]), "o", **line)
+                axes[2].plot(part["forward"], part["backward"], "o", **line)
+        most = max(max(part["forward"]) for part in dopri5 + adams)
+        for slope, style, label in ((1, "--", "as many"), (0.5, ":", "half")):
+            axes[2].plot([0, most], [0, slope * most], style, color=DATA, linewidth=1, label=label)
+        for tolerance, color, label in ((0, "#009e73", "at 1e-3"), (1, "#555555", "at 1e-5")):
+            for k, curve in enumerate(np.array(depths)[:, :, tolerance]):
+                axes[3].step(np.arange(len(curve)), curve, where="post", color=color, linewidth=1, label=label if k == 0 else None)
+        axes[0].set(xlabel="evaluations forwards", ylabel="largest error of h(1)", title="a: error")
+        axes[1].set(xlabel="evaluations forwards", ylabel="milliseconds", title="b: time", ylim=(0, None))
+        axes[2].set(xlabel="evaluations forwards", ylabel="evaluations backwards", title="c: backwards", ylim=(0, None))
+        axes[3].set(xlabel="epoch", ylabel="evaluations forwards", title="d: in training", ylim=(0, None))
+        for panel in axes:
+            panel.grid(True)
+            panel.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=95)
+        plt.close(figure)

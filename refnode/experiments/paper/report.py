@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from refnode.experiments.paper.results import Claim, Outcome
 TITLE = "The paper's experiments on this machine"
 RULES = "holds: in all cases of its rule; in part: in some; not here: in none. Rules stand below, with each experiment."
 QUICK = "Made with --quick: this shows that the experiments run; the numbers and verdicts say nothing about the paper."
+WIDE = 120  # columns of a terminal in which the table can be read
 COLORS = {"holds": "green", "in part": "yellow", "not here": "red"}
 
 
@@ -32,11 +34,12 @@ class Report:
         self.json.with_suffix(".md").write_text(markdown(self.entries, self.quick))
 
     def show(self, names: list[str]) -> None:
-        """Prints each experiment's lines, the table of claims, and where all is."""
+        """Prints each experiment's lines, the claims (as a table where rich is installed and the terminal wide), and where all is."""
         for name in names:
             print("\n".join([f"{name}: {self.entries[name]['title']}", *self.entries[name]["lines"], ""]))
         rows = [(name, as_claim(row)) for name in names for row in self.entries[name]["claims"]]
-        (print_rich if importlib.util.find_spec("rich") else print_plain)(rows)
+        wide = importlib.util.find_spec("rich") and shutil.get_terminal_size().columns >= WIDE
+        (print_rich if wide else print_plain)(rows)
         print(QUICK if self.quick else RULES)
         print(f"Report: {self.json.with_suffix('.md')}. Numbers and pictures: in the same folder.")
 

@@ -6,10 +6,12 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import report, x3, x4, x7
+from refnode.experiments.paper import report, x1, x2, x3, x4, x7
 from refnode.experiments.paper.results import OtherSettings
 
 EXPERIMENTS = {
+    "X1": x1,
+    "X2": x2,
     "X3": x3,
     "X4": x4,
     "X7": x7,
