@@ -159,7 +159,7 @@ def draw_x2(dopri5: list[dict[str, Any]], adams: list[dict[str, Any]], depths: l
         for parts, color, label in ((dopri5, TRUTH, "dopri5"), (adams, FIT, "Adams")):
             for k, part in enumerate(parts):
                 line = {"color": color, "markersize": 3.5, "linewidth": 1, "label": label if k == 0 else None}
-                axes[0].loglog(part["forward"], part["error"], "o-", **line)
+                axes[0].semilogy(part["forward"], part["error"], "o-", **line)
                 axes[1].plot(part["forward"], 1e3 * np.array(part["seconds"]), "o", **line)
                 axes[2].plot(part["forward"], part["backward"], "o", **line)
         most = max(max(part["forward"]) for part in dopri5 + adams)
@@ -176,4 +176,44 @@ def draw_x2(dopri5: list[dict[str, Any]], adams: list[dict[str, Any]], depths: l
             panel.grid(True)
             panel.legend(frameon=False, fontsize=8.5)
         figure.savefig(path, dpi=95)
+        plt.close(figure)
+
+
+def draw_x8(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """Evaluations of a batch over those of its most demanding member, against K: trained ODE-Nets, and the oscillators with either norm."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        most = max(part["K"] for parts in found.values() for part in parts)
+        axes.loglog([1, most], [1, most], ":", color=DATA, linewidth=1, label="K times as many")
+        axes.loglog([1, most], [1, 1], "--", color=DATA, linewidth=1, label="as many")
+        for (name, parts), color in zip(found.items(), (TRUTH, FIT, "#009e73"), strict=False):
+            label = "trained ODE-Nets" if name == "digits" else f"oscillators, {name} norm"
+            axes.loglog([part["K"] for part in parts], [part["batch"] / max(part["alone"]) for part in parts],
+                        "o" if name == "digits" else "o-", color=color, markersize=4, linewidth=1, alpha=0.8, label=label)
+        axes.set(xlabel="K, members of the batch", ylabel="evaluations, over the\nmost demanding member's", title="A batch against its members")
+        ticks = sorted({part["K"] for parts in found.values() for part in parts} | {1})
+        axes.set_xticks(ticks, [str(K) for K in ticks])
+        values = [value for value in (1, 2, 4, 8, 16, 32, 64, 128) if value <= most]
+        axes.set_yticks(values, [str(value) for value in values])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_x10(units: Sequence[int], trace: Sequence[int], determinant: Sequence[int], path: Path) -> None:
+    """Multiplications against M."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+        axes.loglog(units, determinant, "s-", color=FIT, markersize=4, label="determinant of a layer, about $M^3/3$")
+        axes.loglog(units, trace, "o-", color=TRUTH, markersize=4, label="trace of the units, $4 M$")
+        axes.set(xlabel="M, units", ylabel="multiplications and divisions", title="The change of a density at one point, D = 2")
+        axes.set_xticks(units, [str(M) for M in units])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=110)
         plt.close(figure)

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import report, x1, x2, x3, x4, x7
+from refnode.experiments.paper import report, x1, x2, x3, x4, x7, x8, x10
 from refnode.experiments.paper.results import OtherSettings
 
 EXPERIMENTS = {
@@ -15,6 +15,8 @@ EXPERIMENTS = {
     "X3": x3,
     "X4": x4,
     "X7": x7,
+    "X8": x8,
+    "X10": x10,
 }
 
 
