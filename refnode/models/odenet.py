@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from refnode.autodiff.compiled.function import compiled
 from refnode.gradients.select import ODESolve
 from refnode.models.nets import Layers, mlp, mlp_init
 from refnode.models.resnet import resnet
@@ -32,25 +31,22 @@ def residual_blocks(h: Any, thetas: Sequence[Layers]) -> Any:
     return resnet(h, lambda h, t, layers: mlp(h, layers), thetas)
 
 
-def ode_block(**solver: Any) -> Callable[[Any, Any], Any]:
-    """h(1) for dh/dt = f(h, t, theta), h(0) = h; keywords as for `odeint`.
+def ode_block(f: Callable[..., Any], **solver: Any) -> Callable[[Any, Any], Any]:
+    """h(1) for dh/dt = f(h, t, theta), h(0) = h, f such as `dynamics`; keywords as for `odeint`.
 
     With the default gradient this is the ODE-Net of Table 1, with gradient="discrete" its RK-Net. Paper: sec. 3, Table 1. Statement: S22
     """
-    return lambda h, theta: ODESolve(h, dynamics, 0.0, 1.0, theta, **solver)
+    return lambda h, theta: ODESolve(h, f, 0.0, 1.0, theta, **solver)
 
 
-def hidden_dynamics(h: Any, t: Any, theta: Any) -> Any:
+def dynamics(h: Any, t: Any, theta: Any) -> Any:
     """f(h, t, theta) = tanh([h, t] W1 + b1) W2 + b2, with W1 as two leaves: its rows for h, and its row w for t."""
     W1, w, b1, W2, b2 = theta
     return np.tanh(h @ W1 + t * w + b1) @ W2 + b2
 
 
-dynamics = compiled(hidden_dynamics)
-
-
 def dynamics_init(rng: np.random.Generator, n: int, hidden: int) -> tuple[Any, ...]:
-    """Parameters of `hidden_dynamics` for a state of n numbers."""
+    """Parameters of `dynamics` for a state of n numbers."""
     (W, b1), (W2, b2) = mlp_init(rng, (n + 1, hidden, n))
     return W[:-1].copy(), W[-1].copy(), b1, W2, b2
 

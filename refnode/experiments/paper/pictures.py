@@ -135,7 +135,7 @@ def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: 
     plt = pyplot()
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
-        for (model, curves), color in zip(errors.items(), (DATA, "#555555", "#009e73", FIT, TRUTH), strict=True):
+        for (model, curves), color in zip(errors.items(), (DATA, "black", "#009e73", FIT, TRUTH), strict=True):
             rows, epochs = np.array(curves), np.arange(len(curves[0]))
             left.semilogy(epochs, rows.mean(axis=0), color=color, linewidth=1.3, label=model)
             left.fill_between(epochs, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.12, linewidth=0)
@@ -204,11 +204,11 @@ def draw_x8(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 
 def draw_x10(units: Sequence[int], trace: Sequence[int], determinant: Sequence[int], path: Path) -> None:
-    """Multiplications against M."""
+    """Multiplications against M; the determinant of one number, which takes none, is left out."""
     plt = pyplot()
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
-        axes.loglog(units, determinant, "s-", color=FIT, markersize=4, label="determinant of a layer, about $M^3/3$")
+        axes.loglog(units[1:], determinant[1:], "s-", color=FIT, markersize=4, label="determinant of a layer, about $M^3/3$")
         axes.loglog(units, trace, "o-", color=TRUTH, markersize=4, label="trace of the units, $4 M$")
         axes.set(xlabel="M, units", ylabel="multiplications and divisions", title="The change of a density at one point, D = 2")
         axes.set_xticks(units, [str(M) for M in units])
@@ -216,4 +216,31 @@ def draw_x10(units: Sequence[int], trace: Sequence[int], determinant: Sequence[i
         axes.grid(True)
         axes.legend(frameon=False, fontsize=8.5)
         figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_e14(lines: dict[str, np.ndarray], ends: dict[str, np.ndarray], rings: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Left: g(x) = -x, targets and outputs of the models of one number. Right: for each model the scores w^T h(1) + b of ball and shell.
+
+    lines: {model: outputs at x}; ends: {"x": x, "target": -x}; rings: {model: (scores of the ball, scores of the shell)}.
+    """
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 1 + len(rings), figsize=(3.6 * (1 + len(rings)), 3.5), layout="constrained")
+        axes[0].plot(ends["x"], ends["target"], "--", color=DATA, linewidth=2, label="g(x) = -x")
+        for (model, values), color in zip(lines.items(), (FIT, TRUTH), strict=True):
+            axes[0].plot(ends["x"], values, color=color, label=model)
+        axes[0].set(xlabel="x", ylabel="h(1)", title="What a flow of the line can be")
+        axes[0].legend(frameon=False, fontsize=8.5)
+        for panel, (model, (ball, shell)) in zip(axes[1:], rings.items(), strict=True):
+            low, high = min(ball.min(), shell.min()), max(ball.max(), shell.max())
+            bins = np.linspace(low, high, 50)
+            panel.hist(ball, bins, color=FIT, alpha=0.7, label="ball")
+            panel.hist(shell, bins, color=TRUTH, alpha=0.7, label="shell")
+            panel.axvline(0, color="black", linewidth=0.8)
+            panel.set(xlabel="score", title=f"Ball and shell, {model}", yscale="log")
+            panel.legend(frameon=False, fontsize=8.5)
+        for panel in axes:
+            panel.grid(True)
+        figure.savefig(path, dpi=100)
         plt.close(figure)

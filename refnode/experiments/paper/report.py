@@ -29,7 +29,7 @@ class Report:
         self.entries[name] = {
             "title": title, "seeds": seeds, "claims": claims, "lines": outcome.lines, "pictures": [picture.name for picture in outcome.pictures],
             "numbers": outcome.results.path.name, "processor seconds": round(sum(outcome.results.seconds.values()), 1)}
-        self.entries = {key: self.entries[key] for key in sorted(self.entries, key=lambda key: (len(key), key))}
+        self.entries = {key: self.entries[key] for key in sorted(self.entries, key=lambda key: (key[0] != "X", len(key), key))}
         self.json.write_text(json.dumps(self.entries, indent=1))
         self.json.with_suffix(".md").write_text(markdown(self.entries, self.quick))
 

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import report, x1, x2, x3, x4, x7, x8, x10
+from refnode.experiments.paper import e14, report, x1, x2, x3, x4, x7, x8, x10
 from refnode.experiments.paper.results import OtherSettings
 
 EXPERIMENTS = {
@@ -17,6 +17,7 @@ EXPERIMENTS = {
     "X7": x7,
     "X8": x8,
     "X10": x10,
+    "E14": e14,
 }
 
 

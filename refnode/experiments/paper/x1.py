@@ -21,7 +21,17 @@ from refnode.experiments.paper.pictures import draw_x1
 from refnode.experiments.paper.results import Claim, Outcome, Results, claim, with_bar
 from refnode.flows.training import Loss, load, save, start, train
 from refnode.models.nets import mlp_init
-from refnode.models.odenet import classifier_init, classify, cross_entropy, dynamics_init, error_percent, no_block, ode_block, residual_blocks
+from refnode.models.odenet import (
+    classifier_init,
+    classify,
+    cross_entropy,
+    dynamics,
+    dynamics_init,
+    error_percent,
+    no_block,
+    ode_block,
+    residual_blocks,
+)
 from refnode.tree import leaves
 
 FULL: dict[str, Any] = {"epochs": 60, "batch": 64, "rate": 5e-3, "state": 16, "hidden": 32, "MLP": 32, "blocks": 6, "steps": 4, "tolerance": 1e-3,
@@ -30,6 +40,7 @@ QUICK: dict[str, Any] = FULL | {"epochs": 4, "memory tolerances": [1e-2, 1e-5, 1
 MODELS = ("1-layer MLP", "no block", "ResNet", "RK-Net", "ODE-Net")
 PAPER = {"1-layer MLP": "1.60 %", "no block": "-", "ResNet": "0.41 %", "RK-Net": "0.47 %", "ODE-Net": "0.42 %"}
 Block = Callable[[Any, Any], Any]
+f = rn.compiled(dynamics)
 
 
 def run(folder: Path, seeds: list[int], quick: bool) -> Outcome:
@@ -72,9 +83,9 @@ def model_at_start(settings: dict[str, Any], model: str, rng: np.random.Generato
 
 def block_of(settings: dict[str, Any], model: str, **solver: Any) -> Block:
     if model == "RK-Net":
-        return ode_block(**{"gradient": "discrete", "method": "rk4", "steps": settings["steps"]} | solver)
+        return ode_block(f, **{"gradient": "discrete", "method": "rk4", "steps": settings["steps"]} | solver)
     if model == "ODE-Net":
-        return ode_block(**{"rtol": settings["tolerance"], "atol": settings["tolerance"]} | solver)
+        return ode_block(f, **{"rtol": settings["tolerance"], "atol": settings["tolerance"]} | solver)
     return residual_blocks if model == "ResNet" else no_block
 
 
@@ -128,7 +139,7 @@ def evaluations(model: str, theta: Any, x: np.ndarray, *tolerances: float) -> li
     found = []
     for tolerance in tolerances:
         stats = rn.Stats()
-        classify(x, theta, ode_block(rtol=tolerance, atol=tolerance, stats=stats))
+        classify(x, theta, ode_block(f, rtol=tolerance, atol=tolerance, stats=stats))
         found.append(stats.forward.nfe)
     return found
 
@@ -159,7 +170,7 @@ def memory_by_tolerance(results: Results, seed: int) -> dict[str, Any]:
     for tolerance in settings["memory tolerances"]:
         found["evaluations"] += evaluations("ODE-Net", theta, x[:n], tolerance)
         for name in ("adjoint", "discrete"):
-            loss = classification(ode_block(rtol=tolerance, atol=tolerance, gradient=name), lambda rng: (x[:n], one_hot[:n]))
+            loss = classification(ode_block(f, rtol=tolerance, atol=tolerance, gradient=name), lambda rng: (x[:n], one_hot[:n]))
             found[name].append(peak_bytes(functools.partial(rn.grad(loss), theta, None)))
     return found
 

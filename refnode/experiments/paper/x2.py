@@ -19,7 +19,7 @@ import refnode as rn
 from refnode.experiments.paper import x1
 from refnode.experiments.paper.pictures import draw_x2
 from refnode.experiments.paper.results import Claim, Outcome, Results, claim
-from refnode.models.odenet import classify, cross_entropy, dynamics, error_percent, ode_block
+from refnode.models.odenet import classify, cross_entropy, error_percent, ode_block
 from refnode.tree import Raveler
 
 FULL: dict[str, Any] = {"batch": 64, "tolerances": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1.5e-8, 1e-9, 1e-10], "scales": [1e-4, 1e-2, 1.0, 1e2, 1e4],
@@ -56,16 +56,16 @@ class Problem:
         (W, b), self.theta, last = self.theta_all
         self.x, self.labels, self.h0, one_hot = x, labels, x[:n] @ W + b, np.eye(10)[labels[:n]]
         self.loss = lambda h1: cross_entropy(h1 @ last[0] + last[1], one_hot)
-        self.h1 = rn.ODESolve(self.h0, dynamics, 0.0, 1.0, self.theta, method="dop853", rtol=1e-12, atol=1e-13)
+        self.h1 = rn.ODESolve(self.h0, x1.f, 0.0, 1.0, self.theta, method="dop853", rtol=1e-12, atol=1e-13)
         self.g = rn.grad(self.loss)(self.h1)
         self.way = Raveler(self.theta)
-        self.gradient = self.way.ravel(rn.adjoint(self.h1, self.g, dynamics, 0.0, 1.0, self.theta, method="dop853", rtol=1e-11, atol=1e-14)[2])
+        self.gradient = self.way.ravel(rn.adjoint(self.h1, self.g, x1.f, 0.0, 1.0, self.theta, method="dop853", rtol=1e-11, atol=1e-14)[2])
 
     def backward(self, method: str, tolerance: float, scale: float = 1.0) -> tuple[int, float]:
         """Evaluations of Algorithm 1 for the loss times scale, after a forward solve at the same tolerance; relative error of dL/dtheta."""
         stats, solver = rn.Stats(), {"method": method, "rtol": tolerance, "atol": tolerance}
-        h1 = rn.ODESolve(self.h0, dynamics, 0.0, 1.0, self.theta, **solver)
-        found = rn.adjoint(h1, scale * rn.grad(self.loss)(h1), dynamics, 0.0, 1.0, self.theta, stats=stats, **solver)[2]
+        h1 = rn.ODESolve(self.h0, x1.f, 0.0, 1.0, self.theta, **solver)
+        found = rn.adjoint(h1, scale * rn.grad(self.loss)(h1), x1.f, 0.0, 1.0, self.theta, stats=stats, **solver)[2]
         return stats.forward.nfe, float(np.linalg.norm(self.way.ravel(found) / scale - self.gradient) / np.linalg.norm(self.gradient))
 
 
@@ -78,13 +78,13 @@ def by_tolerance(results: Results, nets: Results, method: str, seed: int) -> dic
         solver, stats = {"method": method, "rtol": tolerance, "atol": tolerance}, rn.Stats()
 
         def forward(theta: Any, stats: Any = None, solver: Any = solver, **gradient: str) -> Any:
-            return rn.ODESolve(problem.h0, dynamics, 0.0, 1.0, theta, stats=stats, **solver, **gradient)
+            return rn.ODESolve(problem.h0, x1.f, 0.0, 1.0, theta, stats=stats, **solver, **gradient)
 
         h1, seconds = forward(problem.theta, stats), x1.processor_seconds(functools.partial(forward, problem.theta), results.settings["repeats"])
         backward, gradient_error = problem.backward(method, tolerance)
         row: dict[str, Any] = {"forward": stats.forward.nfe, "error": float(np.abs(h1 - problem.h1).max()), "backward": backward,
                                "gradient error": gradient_error, "seconds": seconds}
-        row["test error"] = error_percent(classify(problem.x, problem.theta_all, ode_block(**solver)), problem.labels)
+        row["test error"] = error_percent(classify(problem.x, problem.theta_all, ode_block(x1.f, **solver)), problem.labels)
         for name in ("adjoint", "discrete") if method == "dopri5" else ():
             gradient = functools.partial(rn.grad(lambda theta, name=name: problem.loss(forward(theta, gradient=name))), problem.theta)
             row[f"{name} seconds"] = x1.processor_seconds(gradient, results.settings["repeats"] // 3 + 1)
@@ -102,7 +102,7 @@ def by_scale(results: Results, nets: Results, method: str, seed: int) -> dict[st
         backward, error = problem.backward(method, tolerance, scale)
         stats = rn.Stats()
         rn.grad(lambda theta, scale=scale, stats=stats: scale * problem.loss(
-            rn.ODESolve(problem.h0, dynamics, 0.0, 1.0, theta, stats=stats, **solver)))(problem.theta)
+            rn.ODESolve(problem.h0, x1.f, 0.0, 1.0, theta, stats=stats, **solver)))(problem.theta)
         for name, value in (("backward", backward), ("gradient error", error), ("refnode", stats.backward.nfe)):
             found[name].append(value)
     return found
@@ -111,7 +111,7 @@ def by_scale(results: Results, nets: Results, method: str, seed: int) -> dict[st
 def by_input(results: Results, nets: Results, seed: int) -> dict[str, Any]:
     """Evaluations for each image alone, by dopri5 at 1e-5. Statement: S30"""
     problem = Problem(results, nets, seed)
-    solution = rn.solve(dynamics, problem.h0, [0.0, 1.0], problem.theta, independent=True, rtol=1e-5, atol=1e-5)
+    solution = rn.solve(x1.f, problem.h0, [0.0, 1.0], problem.theta, independent=True, rtol=1e-5, atol=1e-5)
     return {"evaluations": np.asarray(solution.stats.nfe).tolist()}
 
 

@@ -17,7 +17,6 @@ import refnode as rn
 from refnode.experiments.paper import x1
 from refnode.experiments.paper.pictures import draw_x8
 from refnode.experiments.paper.results import Claim, Outcome, Results, claim
-from refnode.models.odenet import dynamics
 
 FULL: dict[str, Any] = {"batches": [16, 128], "tolerances": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1.5e-8], "oscillators": [2, 4, 8, 16], "fast": 500.0,
                         "norms": ["rms", "max"], "oscillator tolerance": 1e-6}
@@ -55,7 +54,7 @@ def digits_batch(nets: Results, seed: int, K: int, tolerance: float) -> dict[str
     h0 = x1.digits(seed)[2][:K] @ W + b
 
     def evaluations(h0: np.ndarray) -> int:
-        return rn.solve(dynamics, h0, [0.0, 1.0], theta, rtol=tolerance, atol=tolerance).stats.nfe
+        return rn.solve(x1.f, h0, [0.0, 1.0], theta, rtol=tolerance, atol=tolerance).stats.nfe
 
     return {"K": K, "batch": evaluations(h0), "alone": [evaluations(h0[k:k + 1]) for k in range(K)]}
 
