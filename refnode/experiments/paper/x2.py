@@ -23,7 +23,7 @@ from refnode.models.odenet import classify, cross_entropy, error_percent, ode_bl
 from refnode.tree import Raveler
 
 FULL: dict[str, Any] = {"batch": 64, "tolerances": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1.5e-8, 1e-9, 1e-10], "scales": [1e-4, 1e-2, 1.0, 1e2, 1e4],
-                        "scales at": 1e-3, "repeats": 9}
+                        "scales at": 1e-3, "repeats": 25}
 QUICK: dict[str, Any] = FULL | {"tolerances": [1e-2, 1e-3, 1e-5, 1e-6, 1.5e-8], "repeats": 2}
 METHODS = ("dopri5", "adams")
 HALF = (0.4, 0.6)
