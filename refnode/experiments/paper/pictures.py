@@ -128,3 +128,119 @@ def draw_x7(curves: dict[str, tuple[Sequence[float], Sequence[float]]], trained:
         axes.legend(frameon=False, fontsize=8.5)
         figure.savefig(path, dpi=110)
         plt.close(figure)
+
+
+def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: Path) -> None:
+    """Table 1 as curves: test error against epochs, the mean over seeds and their range; memory of a gradient against evaluations of f."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), layout="constrained")
+        for (model, curves), color in zip(errors.items(), (DATA, "black", "#009e73", FIT, TRUTH), strict=True):
+            rows, epochs = np.array(curves), np.arange(len(curves[0]))
+            left.semilogy(epochs, rows.mean(axis=0), color=color, linewidth=1.3, label=model)
+            left.fill_between(epochs, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.12, linewidth=0)
+        left.set(xlabel="epoch", ylabel="test error, %", title="Mean and range over the seeds")
+        left.legend(frameon=False, fontsize=8.5, ncols=2)
+        for gradient, color, label in (("discrete", FIT, "through the integrator"), ("adjoint", TRUTH, "adjoint")):
+            right.plot(memory["evaluations"], np.array(memory[gradient]) / 2**20, "o-", color=color, markersize=4, label=label)
+        right.set(xlabel="evaluations of f in the forward solve", ylabel="peak memory, MB", title="Memory of a gradient", ylim=(0, None))
+        right.legend(frameon=False, fontsize=8.5)
+        for axes in (left, right):
+            axes.grid(True)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_x2(dopri5: list[dict[str, Any]], adams: list[dict[str, Any]], depths: list[list[list[int]]], path: Path) -> None:
+    """Figure 3: error, time and backward evaluations against forward evaluations, for each seed; evaluations against epochs."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 4, figsize=(14, 3.5), layout="constrained")
+        for parts, color, label in ((dopri5, TRUTH, "dopri5"), (adams, FIT, "Adams")):
+            for k, part in enumerate(parts):
+                line = {"color": color, "markersize": 3.5, "linewidth": 1, "label": label if k == 0 else None}
+                axes[0].semilogy(part["forward"], part["error"], "o-", **line)
+                axes[1].plot(part["forward"], 1e3 * np.array(part["seconds"]), "o", **line)
+                axes[2].plot(part["forward"], part["backward"], "o", **line)
+        most = max(max(part["forward"]) for part in dopri5 + adams)
+        for slope, style, label in ((1, "--", "as many"), (0.5, ":", "half")):
+            axes[2].plot([0, most], [0, slope * most], style, color=DATA, linewidth=1, label=label)
+        for tolerance, color, label in ((0, "#009e73", "at 1e-3"), (1, "#555555", "at 1e-5")):
+            for k, curve in enumerate(np.array(depths)[:, :, tolerance]):
+                axes[3].step(np.arange(len(curve)), curve, where="post", color=color, linewidth=1, label=label if k == 0 else None)
+        axes[0].set(xlabel="evaluations forwards", ylabel="largest error of h(1)", title="a: error")
+        axes[1].set(xlabel="evaluations forwards", ylabel="milliseconds", title="b: time", ylim=(0, None))
+        axes[2].set(xlabel="evaluations forwards", ylabel="evaluations backwards", title="c: backwards", ylim=(0, None))
+        axes[3].set(xlabel="epoch", ylabel="evaluations forwards", title="d: in training", ylim=(0, None))
+        for panel in axes:
+            panel.grid(True)
+            panel.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=95)
+        plt.close(figure)
+
+
+def draw_x8(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """Evaluations of a batch over those of its most demanding member, against K: trained ODE-Nets, and the oscillators with either norm."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        most = max(part["K"] for parts in found.values() for part in parts)
+        axes.loglog([1, most], [1, most], ":", color=DATA, linewidth=1, label="K times as many")
+        axes.loglog([1, most], [1, 1], "--", color=DATA, linewidth=1, label="as many")
+        for (name, parts), color in zip(found.items(), (TRUTH, FIT, "#009e73"), strict=False):
+            label = "trained ODE-Nets" if name == "digits" else f"oscillators, {name} norm"
+            axes.loglog([part["K"] for part in parts], [part["batch"] / max(part["alone"]) for part in parts],
+                        "o" if name == "digits" else "o-", color=color, markersize=4, linewidth=1, alpha=0.8, label=label)
+        axes.set(xlabel="K, members of the batch", ylabel="evaluations, over the\nmost demanding member's", title="A batch against its members")
+        ticks = sorted({part["K"] for parts in found.values() for part in parts} | {1})
+        axes.set_xticks(ticks, [str(K) for K in ticks])
+        values = [value for value in (1, 2, 4, 8, 16, 32, 64, 128) if value <= most]
+        axes.set_yticks(values, [str(value) for value in values])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_x10(units: Sequence[int], trace: Sequence[int], determinant: Sequence[int], path: Path) -> None:
+    """Multiplications against M; the determinant of one number, which takes none, is left out."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+        axes.loglog(units[1:], determinant[1:], "s-", color=FIT, markersize=4, label="determinant of a layer, about $M^3/3$")
+        axes.loglog(units, trace, "o-", color=TRUTH, markersize=4, label="trace of the units, $4 M$")
+        axes.set(xlabel="M, units", ylabel="multiplications and divisions", title="The change of a density at one point, D = 2")
+        axes.set_xticks(units, [str(M) for M in units])
+        axes.minorticks_off()
+        axes.grid(True)
+        axes.legend(frameon=False, fontsize=8.5)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def draw_e14(lines: dict[str, np.ndarray], ends: dict[str, np.ndarray], rings: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Left: g(x) = -x, targets and outputs of the models of one number. Right: for each model the scores w^T h(1) + b of ball and shell.
+
+    lines: {model: outputs at x}; ends: {"x": x, "target": -x}; rings: {model: (scores of the ball, scores of the shell)}.
+    """
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 1 + len(rings), figsize=(3.6 * (1 + len(rings)), 3.5), layout="constrained")
+        axes[0].plot(ends["x"], ends["target"], "--", color=DATA, linewidth=2, label="g(x) = -x")
+        for (model, values), color in zip(lines.items(), (FIT, TRUTH), strict=True):
+            axes[0].plot(ends["x"], values, color=color, label=model)
+        axes[0].set(xlabel="x", ylabel="h(1)", title="What a flow of the line can be")
+        axes[0].legend(frameon=False, fontsize=8.5)
+        for panel, (model, (ball, shell)) in zip(axes[1:], rings.items(), strict=True):
+            low, high = min(ball.min(), shell.min()), max(ball.max(), shell.max())
+            bins = np.linspace(low, high, 50)
+            panel.hist(ball, bins, color=FIT, alpha=0.7, label="ball")
+            panel.hist(shell, bins, color=TRUTH, alpha=0.7, label="shell")
+            panel.axvline(0, color="black", linewidth=0.8)
+            panel.set(xlabel="score", title=f"Ball and shell, {model}", yscale="log")
+            panel.legend(frameon=False, fontsize=8.5)
+        for panel in axes:
+            panel.grid(True)
+        figure.savefig(path, dpi=100)
+        plt.close(figure)
