@@ -13,7 +13,7 @@ USAGE = """usage: refnode COMMAND [options]
   refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
   refnode plot work-precision          error against evaluations and time, refnode and SciPy, on DETEST problems
-  refnode paper X3|X4|X7 [--quick]     an experiment of the paper: its numbers as JSON, its picture as a PNG
+  refnode paper [X1 ...] [--quick]     the paper's experiments: numbers, pictures, and a report with a verdict on each claim
   refnode doctor MODULE:f              every gradient method on your own dynamics, and which to use
   refnode show [--json] MODULE:f       the NumPy source that rn.compiled makes of your dynamics and of their pullback; or the dynamics as data
   refnode --version                    the version

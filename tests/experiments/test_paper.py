@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from refnode.cli import main
+from refnode.experiments.paper import report as report_module
 from refnode.experiments.paper import x3, x4, x7
 from refnode.experiments.paper.peer import installed, torchdiffeq_losses
-from refnode.experiments.paper.results import Results, cosine
+from refnode.experiments.paper.report import Report
+from refnode.experiments.paper.results import Outcome, Results, claim, cosine
 from refnode.experiments.paper.targets import DATA, EDGE, TARGETS, circles, log_Z, two_modes
 from refnode.flows.guards import Guard, Guards
 
@@ -50,6 +52,11 @@ def test_x4_and_x7(tmp_path, monkeypatch, capsys, few_guards):
     assert {"circles-CNF-seed0", "moons-NF-seed0", "example-refnode-seed0"} <= json.loads((tmp_path / "X4-quick.json").read_text())["parts"].keys()
     assert main(["paper", "X7", "--quick", "--output", str(tmp_path), "--seeds", "0"]) == 0
     assert "ten random flows, the paper's default (1.5e-8)" in capsys.readouterr().out
+    report = (tmp_path / "report-quick.md").read_text()
+    assert "say nothing about the paper" in report
+    assert "## X4. Maximum likelihood" in report
+    assert "## X7. There and back" in report
+    assert json.loads((tmp_path / "report-quick.json").read_text())["X7"]["claims"][0]["verdict"] in ("holds", "in part", "not here")
     assert {path.name for path in tmp_path.glob("*.png")} == {"X4-quick.png", "X7-quick.png"}
 
 
@@ -58,8 +65,38 @@ def test_ten_flows_come_back():
     assert x7.stacked(x7.FULL, 10, 0, {"rtol": 1.5e-8, "atol": 1.5e-8})["error"] < x7.BOUND
 
 
+def test_verdicts_are_found_from_the_cases():
+    def verdict(*cases):
+        return claim("S0", "", "", "", "", cases).verdict
+
+    assert verdict(True) == verdict(np.True_, True) == "holds"
+    assert verdict(True, False) == "in part"
+    assert verdict(False, np.nan < 1) == "not here"
+    with pytest.raises(ValueError, match="has no case"):
+        verdict()
+
+
+def test_a_report_keeps_other_experiments_and_prints_the_same_without_rich(tmp_path, capsys, monkeypatch):
+    results = Results(tmp_path, "X1", {})
+    first = claim("S22", "a|b", "0.42 %", "[3] %", "below 6 %", [True, False])
+    Report(tmp_path, False).add("X10", Outcome(["line"], [first], [tmp_path / "X10.png"], results), "Title", [0])
+    report = Report(tmp_path, False)
+    report.add("X2", Outcome(["other"], [first._replace(cases=(True,))], [], results), "Other", [0, 1])
+    text = (tmp_path / "report.md").read_text()
+    assert "| X10 | S22 | a\\|b | 0.42 % | [3] % | **in part** (1/2) |" in text
+    assert text.index("## X2. Other") < text.index("## X10. Title") < text.index("![X10](X10.png)")
+    report.show(["X2"])
+    assert "line" not in (rich := capsys.readouterr().out)
+    monkeypatch.setattr(report_module.importlib.util, "find_spec", lambda name: None)
+    report.show(["X2"])
+    plain = capsys.readouterr().out
+    for word in ("S22", "a|b", "[3] %", "holds (1/1)", "other"):
+        assert word in rich
+        assert word in plain
+
+
 @pytest.mark.parametrize(("argv", "message"), [
-    (["X5"], "invalid choice: 'X5'"),
+    (["X99"], "there is no experiment X99; there are: X"),
     (["X3", "--seeds", "1", "1"], "seeds are different whole numbers from 0 on"),
     (["X3", "--seeds", "-1"], "seeds are different whole numbers from 0 on"),
     (["X3", "--output", "/nowhere/at/all"], "there is no folder at to make it in"),

@@ -1,4 +1,4 @@
-"""`refnode paper X3`: an experiment of the paper, its numbers as JSON, its picture as a PNG."""
+"""`refnode paper`: the paper's experiments at the size of a laptop: numbers as JSON, pictures, and one report with a verdict on each claim."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import x3, x4, x7
+from refnode.experiments.paper import report, x3, x4, x7
 from refnode.experiments.paper.results import OtherSettings
 
-EXPERIMENTS = {"X3": x3, "X4": x4, "X7": x7}
+EXPERIMENTS = {
+    "X3": x3,
+    "X4": x4,
+    "X7": x7,
+}
 
 
 def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("refnode paper", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__, epilog="\n".join(
         f"{name}: {(module.__doc__ or '').splitlines()[0]}" for name, module in EXPERIMENTS.items()))
-    parser.add_argument("experiment", choices=EXPERIMENTS, help="which one")
+    parser.add_argument("experiments", nargs="*", metavar="X", help=f"which ones, of {', '.join(EXPERIMENTS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a smaller version that shows that it runs; its numbers say nothing about the paper")
-    parser.add_argument("--output", default="paper", metavar="DIR", help="where numbers, pictures and checkpoints go (default: paper); what is "
-                                                                       "finished there is not computed again")
-    parser.add_argument("--seeds", "--seed", type=int, nargs="+", metavar="N", help="seeds of parameters, batches and samples (default: those of the "
-                                                                                    "experiment)")
+    parser.add_argument("--output", default="paper", metavar="DIR", help="where numbers, pictures, checkpoints and report.md go (default: paper); "
+                                                                       "what is finished there is not computed again")
+    parser.add_argument("--seeds", "--seed", type=int, nargs="+", metavar="N", help="seeds of parameters, batches and samples (default: 0 1 2, with "
+                                                                                    "--quick 0)")
     options = parser.parse_args(argv)
+    if unknown := [name for name in options.experiments if name not in EXPERIMENTS]:
+        parser.error(f"there is no experiment {unknown[0]}; there are: {', '.join(EXPERIMENTS)}.")
     if options.seeds and (min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds)):
         parser.error(f"--seeds {' '.join(map(str, options.seeds))}: seeds are different whole numbers from 0 on")
     folder = Path(options.output)
@@ -30,9 +36,12 @@ def run(argv: list[str]) -> int:
     for package in ("matplotlib", "sklearn", "tqdm"):  # needed at the end, or on the way; better said at the start
         importlib.import_module(package)
     folder.mkdir(exist_ok=True)
+    seeds, chosen = options.seeds or ([0] if options.quick else [0, 1, 2]), dict.fromkeys(options.experiments or EXPERIMENTS)
+    stored = report.Report(folder, options.quick)
     try:
-        lines = EXPERIMENTS[options.experiment].run(folder, options.seeds, options.quick)
+        for name in chosen:
+            stored.add(name, EXPERIMENTS[name].run(folder, seeds, options.quick), (EXPERIMENTS[name].__doc__ or "").splitlines()[0], seeds)
     except OtherSettings as error:
         parser.error(str(error))
-    print("\n".join(lines))
+    stored.show(list(chosen))
     return 0
