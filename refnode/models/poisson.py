@@ -45,8 +45,9 @@ def poisson_log_prob(f: Callable[..., Any], log_rate: LogRate, z0: Any, events: 
 
         log p = sum_i log lambda(z(t_i)) - int_{t0}^{t1} lambda(z(t)) dt
 
-    z0: (D,), z(t0). events: (N,), increasing; N may be 0. realisations: how many independent realisations of the process the events come from,
-    all in one list; the integral counts so many times. An event moves the value by d log lambda/dz . f at its time.
+    z0: (D,), z(t0); or (B, D), and (B,) comes back: the same events under B latent states. events: (N,), increasing; N may be 0.
+    realisations: how many independent realisations the events come from, all in one list; the integral counts so many times. The value moves
+    with an event by d log lambda/dz . f at its time.
     Raises ValueError for events that are not in order or not within [t0, t1].
     Paper: sec. 5, Poisson process likelihoods. Statement: S61, S63, S64
     """
@@ -55,7 +56,7 @@ def poisson_log_prob(f: Callable[..., Any], log_rate: LogRate, z0: Any, events: 
     if not np.all(ts[1:] >= ts[:-1]):
         raise ValueError(f"events must be finite, in increasing order and within [t0, t1] = [{t0}, {t1}]; sort them, or leave out those beyond.")
     zs, Lambdas = latent_and_intensity(f, log_rate, z0, ts, theta, **solver)
-    return np.sum(log_rate(zs[1:-1], theta)) - n * Lambdas[-1]
+    return np.sum(log_rate(zs[1:-1], theta), axis=0) - n * Lambdas[-1]
 
 
 def homogeneous_log_prob(N: int, duration: float, realisations: int = 1) -> float:

@@ -97,6 +97,13 @@ def test_events_of_two_realisations():
     assert both == pytest.approx(sum(parts), rel=1e-11)
 
 
+def test_several_latent_states():
+    """S61: (B, D): one value for each state, under the same events."""
+    both = poisson_log_prob(oscillator, log_rate, np.stack([Z0, -Z0]), EVENTS, 0.0, T, THETA, **TIGHT)
+    for z0, value in zip((Z0, -Z0), both, strict=True):
+        assert value == pytest.approx(poisson_log_prob(oscillator, log_rate, z0, EVENTS, 0.0, T, THETA, **TIGHT), rel=1e-11)
+
+
 def test_data_beside_events():
     """S64: log-likelihoods of data and events add, and so do their gradients, whether z and Lambda come from one solve or from two."""
     data_times, x = np.array([1.0, 2.25]), np.array([0.3, -0.4])

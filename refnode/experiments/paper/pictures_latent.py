@@ -74,3 +74,24 @@ def draw_x6(counts: Sequence[int], errors: dict[str, np.ndarray], whole: Any, x:
         right.grid(True)
         figure.savefig(path, dpi=90)
         plt.close(figure)
+
+
+def draw_x9(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]], path: Path) -> None:
+    """For each (name, ts, truth, fit, losses) the two trajectories in the plane and over time, and the course of the loss."""
+    plt = pyplot()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(len(rows), 3, figsize=(12, 3.6 * len(rows)), squeeze=False, layout="constrained", width_ratios=(1, 1.4, 1.2))
+        for (plane, over, course), (name, ts, true, fitted, losses) in zip(axes, rows, strict=True):
+            plane.plot(*true.T, color=TRUTH, linewidth=2.2, alpha=0.7)
+            plane.plot(*fitted.T, color=FIT, linewidth=1.3, linestyle="--")
+            plane.set(title=name, xlabel="$y_1$", ylabel="$y_2$", aspect="equal", xlim=(-2.4, 2.4), ylim=(-2.4, 2.4))
+            for k in range(2):
+                over.plot(ts, true[:, k], color=TRUTH, linewidth=2.2, alpha=0.7, label=None if k else "truth")
+                over.plot(ts, fitted[:, k], color=FIT, linewidth=1.3, linestyle="--", label=None if k else "learned, from the same start")
+            over.set(xlabel="t", title="both components", ylim=(-2.4, 2.9))
+            over.legend(frameon=False, ncols=2, loc="upper right", fontsize=8.5)
+            course.semilogy(losses, color=FIT, linewidth=0.8)
+            course.set(xlabel="step", title="mean absolute error of a batch" if name == "ode_demo" else "mean absolute error")
+            course.grid(True)
+        figure.savefig(path, dpi=100)
+        plt.close(figure)

@@ -6,13 +6,16 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import report, x3, x4, x7
+from refnode.experiments.paper import report, x3, x4, x5, x6, x7, x9
 from refnode.experiments.paper.results import OtherSettings
 
 EXPERIMENTS = {
     "X3": x3,
     "X4": x4,
+    "X5": x5,
+    "X6": x6,
     "X7": x7,
+    "X9": x9,
 }
 
 
