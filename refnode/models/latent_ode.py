@@ -53,7 +53,7 @@ class LatentODE:
 
     t0: the time of the latent state that is inferred. sigma: the standard deviation of the observations. f(z, t, theta), recognise(values,
     gaps, mask, theta) and decode(z, theta) may be replaced, by compiled ones for instance. solver: keywords of `odeint`.
-    Paper: eq. (11), (12), (13). Statement: S55
+    Paper: eq. (11), (12), (13), App. E. Statement: S55, S57, S59, S60
     """
 
     sigma: float
@@ -68,7 +68,7 @@ class LatentODE:
         return self.recognise(x.values, recurrent.gaps(x.times, x.mask, self.t0), x.mask, theta.recognition)
 
     def latent(self, theta: Parameters, z0: Any, ts: Any) -> Any:
-        """z at the times ts (m,), in any order and on both sides of t0, from z(t0) = z0 (B, L): (m, B, L). Paper: eq. (12). Statement: S55, S57"""
+        """z at the times ts (m,), in any order and on both sides of t0, from z(t0) = z0 (B, L): (m, B, L). Paper: eq. (12)"""
         ts = np.asarray(ts, float)
         parts = []
         for side, direction in ((ts >= self.t0, 1), (ts < self.t0, -1)):
@@ -89,7 +89,7 @@ class LatentODE:
     def elbo(self, theta: Parameters, x: Series, noise: Any, analytic: bool = True, weight: float = 1.0) -> Any:
         """The bound on log p(x) of each series, (B,), by one sample of q that comes from noise (B, L) of N(0, I). See `refnode.models.elbo`.
 
-        Paper: App. E, Algorithm. Statement: S59, S60
+        Paper: App. E, Algorithm.
         """
         mean, log_variance = self.encode(theta, x)
         z0 = reparametrised(mean, log_variance, noise)
@@ -100,7 +100,7 @@ class LatentODE:
         return elbo(log_p, z0, mean, log_variance, analytic, weight)
 
     def sample(self, theta: Parameters, rng: np.random.Generator, ts: Any, n: int, latent: int) -> tuple[np.ndarray, np.ndarray]:
-        """n series from the model: z (m, n, L) and x (m, n, D) at ts (m,), z(t0) from N(0, I). Paper: eq. (11), (12), (13). Statement: S55"""
+        """n series from the model: z (m, n, L) and x (m, n, D) at ts (m,), z(t0) from N(0, I). Paper: eq. (11), (12), (13)"""
         zs = self.latent(theta, rng.standard_normal((n, latent)), ts)
         means = self.decode(zs, theta.decoder)
         return zs, means + self.sigma * rng.standard_normal(means.shape)

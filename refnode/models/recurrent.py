@@ -73,7 +73,7 @@ def recognise(values: Any, between: Any, mask: Any, theta: RNN) -> tuple[Any, An
 def predict_next(inputs: Any, theta: RNN) -> Any:
     """What an RNN expects after each of its inputs: outputs (n, B, O) for inputs (n, B, D), the i-th from the inputs up to the i-th.
 
-    Paper: sec. 5.1, the baseline. Statement: S58
+    Paper: sec. 5.1, the baseline
     """
     h, out = np.zeros_like(inputs[0, :, :1] @ theta.W_x[:1]), []
     for x in inputs:

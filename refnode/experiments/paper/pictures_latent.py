@@ -16,7 +16,7 @@ def draw_x5(rows: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray, list[n
     """Figure 7: for each (seed, ts, true rate, fitted rate, events) both rates, the histogram of all events as a rate, and some of the sequences."""
     plt = pyplot()
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, len(rows), figsize=(4.0 * len(rows), 4.2), sharex=True, squeeze=False, height_ratios=(2.2, 1),
+        figure, axes = plt.subplots(2, len(rows), figsize=(4.2 * len(rows), 4.6), sharex=True, squeeze=False, height_ratios=(2.2, 1),
                                     layout="constrained")
         for (above, below), (seed, ts, true, fitted, events) in zip(axes.T, rows, strict=True):
             counts, edges = np.histogram(np.concatenate(events), bins=40, range=(0, T))
@@ -27,15 +27,15 @@ def draw_x5(rows: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray, list[n
             below.eventplot(events[:12], colors=DATA, linewidths=0.9)
             below.set(xlabel="t", yticks=(), xlim=(0, T))
         axes[0, 0].set_ylabel(r"$\lambda(t)$")
-        axes[1, 0].set_ylabel("12 sequences")
+        axes[1, 0].set_ylabel("12 of them")
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(rows)), frameon=False)
         figure.savefig(path, dpi=110)
         plt.close(figure)
 
 
-def draw_x6(counts: Sequence[int], errors: dict[str, np.ndarray], whole: Any, x: Any, window: int, fitted: np.ndarray, continued: np.ndarray,
-            latent: np.ndarray, path: Path) -> None:
+def draw_x6(path: Path, counts: Sequence[int], errors: dict[str, np.ndarray], whole: Any, x: Any, window: int, fitted: np.ndarray,
+            continued: np.ndarray, latent: np.ndarray) -> None:
     """Figure 8: eight test series, truth, observations, the latent ODE's reconstruction and continuation (m, B, 2), and the RNN's continuation.
     Below: latent trajectories (m, B, L) along their two principal axes, coloured by direction, as in Figures 9 and 10; errors (counts, seeds)."""
     plt = pyplot()

@@ -46,7 +46,7 @@ def run(folder: Path, seeds: list[int], quick: bool) -> Outcome:
             for kind in KINDS:
                 results.part(f"{n} {kind} seed{seed}", metrics, results, n, seed, kind)
             results.part(f"{n} directions seed{seed}", directions, results, n, seed)
-    draw_x6(*drawn(results, seeds), picture)
+    draw_x6(picture, *drawn(results, seeds))
     return Outcome(table(results, seeds), claims(results, seeds), [picture], results)
 
 
@@ -192,7 +192,7 @@ def table(results: Results, seeds: list[int]) -> list[str]:
     return [*lines, f"Halved steps change the latent ODE's predictions by {halved:.1e} at most (root mean square)."]
 
 
-def drawn(results: Results, seeds: list[int]) -> Any:
+def drawn(results: Results, seeds: list[int]) -> tuple[Any, ...]:
     """For the picture: errors by kind, number of observations and seed; for the fewest observations and the first seed eight test series, what
     was seen of them, and what the models make of them; latent trajectories; directions."""
     settings, seed, n = results.settings, seeds[0], results.settings["observed"][0]
