@@ -73,7 +73,7 @@ def guards(flow: CNF, theta: Tree, rng: np.random.Generator, data: Any = None, n
 
     x: n rows of data, else samples at those tolerances. A solve that fails makes its guard fail. A trace by hutchinson(m) is replaced by the
     exact one. grid: points along each axis.
-    Paper: sec. 6. Source: Ott et al. 2020 (arXiv 2007.15386). Statement: S72, E16
+    Paper: sec. 6. Source: Ott et al. 2020 (arXiv 2007.15386). Statement: S70, S72, E16
     """
     n, grid, rng = whole_number("n", n), whole_number("grid", grid), generator(rng)
     own = CNF(flow.f, flow.t0, flow.t1, flow.base, **without_gradient(flow.solver))

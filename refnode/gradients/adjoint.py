@@ -84,7 +84,7 @@ def odeint_pullback(f: Dynamics, z0: Tree, ts: Any, theta: Tree = (), *, stats: 
 
     z is restored to the stored states, which are all that is kept: those at the observations, and at the jumps between them, where the solve
     is cut as well. dL/dz(t_0) is added last and does not enter dL/dt_0.
-    Paper: Figure 2, App. D. Statement: S13, S14, S15, S19, S78, S79, S81, S82, S83, S84, S86, E2
+    Paper: Figure 2, App. D. Statement: S13, S14, S15, S19, S71, S78, S79, S81, S82, S83, S84, S86, E2
     """
     stats = Stats() if stats is None else stats
     forward, settings = BackwardSolver.split(solver)

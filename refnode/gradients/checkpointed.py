@@ -41,7 +41,7 @@ def odeint_pullback(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), 
     The steps of a fixed grid are known in number, and the fewest possible are taken again. Adaptive steps are not: which states to keep is then
     decided on the way (`binomial.dropped`). The way back uses up the stored states; to go back once more, it begins at the initial one.
     Deviation: a gradient that is differentiated again keeps all stages, like "discrete".
-    Statement: E3
+    Statement: E3, S71
     """
     refuse_backward("checkpointed", solver)
     return pullback_through(Checkpoints(_number(checkpoints)), f, z0, ts, theta, Stats() if stats is None else stats, solver)

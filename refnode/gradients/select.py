@@ -49,7 +49,7 @@ def odeint(f: Callable[..., Any], z0: Tree, ts: Any, theta: Tree = (), *, gradie
     jac: see `solve`. Backward solve: backward_method, backward_rtol, backward_atol (in units of max |dL/dz(t_i)|), backward_norm ("rms", "max" or
     "seminorm"); each defaults to the forward value. stats: a `Stats` that is filled.
     Raises ValueError, TypeError and TraceError for wrong arguments, `SolverError` (with the part that is right) for a failed solve.
-    Paper: eq. (2), Figure 2. Statement: S3, S13, S21
+    Paper: eq. (2), Figure 2. Statement: S3, S13, S21, S67
     """
     if callable(z0) and not callable(f):
         raise TypeError("odeint is called as odeint(f, z0, ts, theta), and ODESolve as ODESolve(z0, f, t0, t1, theta); exchange the first two.")

@@ -15,6 +15,7 @@ def mlp(x: Any, layers: Layers, activation: Callable[[Any], Any] = np.tanh) -> A
     """x W1 + b1, the activation, x W2 + b2, ..., without an activation at the end.
 
     x: (..., n_0). layers: ((W1, b1), (W2, b2), ...) with W_k of shape (n_{k-1}, n_k), b_k of shape (n_k,). Returns (..., n_last).
+    With an activation of slope at most 1 it is Lipschitz by the product of the spectral norms of the W_k. Paper: sec. 6. Statement: S69
     """
     for W, b in layers[:-1]:
         x = activation(x @ W + b)

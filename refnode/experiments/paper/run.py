@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from refnode.experiments.paper import e14, report, x1, x2, x3, x4, x7, x8, x10
+from refnode.experiments.paper import e14, report, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10
 from refnode.experiments.paper.results import OtherSettings
 
 EXPERIMENTS = {
@@ -14,8 +14,11 @@ EXPERIMENTS = {
     "X2": x2,
     "X3": x3,
     "X4": x4,
+    "X5": x5,
+    "X6": x6,
     "X7": x7,
     "X8": x8,
+    "X9": x9,
     "X10": x10,
     "E14": e14,
 }
