@@ -9,6 +9,8 @@ USAGE = """usage: refnode COMMAND [options]
 
   refnode validate [--impl NAME ...]   check refnode, and other implementations, against closed forms
   refnode validate --dynamics MODULE:f your own f(z, t, theta): hidden state, float32 inside, a wrong pullback, and more
+  refnode validate --cmd COMMAND       an implementation in any language: see validation/PROTOCOL.md
+  refnode serve ADAPTER                answer that protocol for an adapter written in Python
   refnode vectors COMMAND              the test vectors: lint, show, certify again, add, remove
   refnode bench [--quick]              the time of a gradient: refnode, other libraries, and written by hand
   refnode demo [--output FILE.png]     train a small neural ODE, and draw it
@@ -29,6 +31,11 @@ def validate(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         print(f'refnode validate needs the package {error.name}; install it with: pip install -e ".[validation]"', file=sys.stderr)
         return 2
+    return run(argv)
+
+
+def serve(argv: list[str]) -> int:
+    from refnode_validation.protocol.serve import main as run
     return run(argv)
 
 
@@ -97,8 +104,8 @@ def show(argv: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "validate": validate, "vectors": vectors, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "errata": errata, "doctor": doctor,
-    "show": show}
+    "validate": validate, "serve": serve, "vectors": vectors, "bench": bench, "demo": demo, "plot": plot, "paper": paper, "errata": errata,
+    "doctor": doctor, "show": show}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import os
 from . import __version__
 from .impls.loading import DEFAULT, KNOWN
 from .plans import TIERS, Options, plan
+from .process import START_LIMIT
 from .report import files
 from .runner import RTOLS, Plan
 
@@ -22,7 +23,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     known = ", ".join(KNOWN)
     add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
-    add("--alone", action="store_true", help=f"only those named by --impl, without the usual {', '.join(DEFAULT)}")
+    add("--cmd", action="append", default=[], metavar="COMMAND", help="an implementation in any language: a command that speaks PROTOCOL.md")
+    add("--expected", action="append", default=[], metavar="FILE", help="with --cmd: its list of expected failures")
+    add("--alone", action="store_true", help=f"only those named by --impl and --cmd, without the usual {', '.join(DEFAULT)}")
     add("--tier", choices=TIERS, help="how much is run: see validation/README.md (default: default)")
     add("--only", action="append", default=[], metavar="GLOB", help="only the checks whose id matches, such as 'grad.*'")
     add("--problem", action="append", default=[], metavar="P,Q", help="only these problems, vectors and draws")
@@ -37,27 +40,31 @@ def parse(argv: list[str]) -> argparse.Namespace:
     files.add_arguments(parser)
     add("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="processes that work at once (default %(default)s)")
     add("--limit", type=float, default=120.0, metavar="S", help="seconds that one case may take (default %(default)s)")
+    add("--start-limit", type=float, default=START_LIMIT, metavar="S", help="seconds from the start of a process on (default %(default)s)")
     add("--in-process", action="store_true", help="everything in this process, one after the other, without a limit of time: to debug")
     add("--list", action="store_true", help="list checks, problems, vectors and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     options = parser.parse_args(argv)
     _check_idle(options)
     options.tier = options.tier or "default"
-    if options.jobs < 1 or not options.limit > 0:
-        raise ValueError(f"--jobs is a number from 1 on and --limit is above 0, not {options.jobs} and {options.limit:g}")
+    if options.jobs < 1 or not options.limit > 0 or not options.start_limit > 0:
+        limits = f"{options.limit:g} and {options.start_limit:g}"
+        raise ValueError(f"--jobs is a number from 1 on, --limit and --start-limit are above 0, not {options.jobs}, {limits}")
     return options
 
 
 def _check_idle(options: argparse.Namespace) -> None:
     """ValueError for an option that would have no effect."""
-    for name in ("impl", "only", "problem", "rtol"):
+    for name in ("impl", "cmd", "expected", "only", "problem", "rtol"):
         for value in getattr(options, name):
             if not split([value]):
                 raise ValueError(f"--{name} {value!r} names nothing: give a name, or leave it out")
     for name in ("z0", "ts", "theta"):
         if getattr(options, name) is not None and not options.dynamics:
             raise ValueError(f"--{name} is about your own f: it needs --dynamics MODULE:f")
-    for name in ("impl", "alone", "tier", "only", "problem", "rtol", "draws", *files.TEXTS, "picture"):
+    if options.expected and not options.cmd:
+        raise ValueError("--expected is the list of a --cmd: those of --impl are found beside the adapters")
+    for name in ("impl", "cmd", "alone", "tier", "only", "problem", "rtol", "draws", *files.TEXTS, "picture"):
         value = getattr(options, name)
         if options.dynamics and value is not None and value is not False and value != []:  # (--draws 0 is given, too)
             raise ValueError(f"--{name} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
@@ -76,8 +83,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
 def words(options: argparse.Namespace) -> list[tuple[str, bool]]:
     """The implementations to load, and whether each was asked for by name."""
     asked = split(options.impl)
-    if options.alone and not asked:
-        raise ValueError("--alone needs --impl")
+    if options.alone and not asked and not options.cmd:
+        raise ValueError("--alone needs --impl or --cmd")
     chosen = asked if options.alone else [*DEFAULT, *asked]
     return [(word, word in asked) for word in dict.fromkeys(chosen)]
 

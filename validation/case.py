@@ -1,7 +1,11 @@
-"""What an implementation is asked, and what may come back: Case, Unsupported, Refused, and the call of an adapter, ask()."""
+"""What an implementation is asked, and what may come back: Case, Unsupported, Refused, and the call of an adapter, ask().
+
+An adapter is a class with run(case), which is called in this process, or it is Remote: then its reply comes from elsewhere (protocol/).
+"""
 
 from __future__ import annotations
 
+import abc
 import functools
 import warnings
 from collections.abc import Callable
@@ -62,6 +66,7 @@ class Case:
     steps of the method (rtol and atol are not used). Asked only of adapters with the capability "fixed:" + method.
     dtype: "f64"; or "f32", then z0, theta and weights are float32, and so must the answer be. Only with the capability "f32".
     max_steps: None, or the cap on the number of steps of the solve. Only with the capability "max_steps".
+    max_calls: how often the dynamics may be called; then they raise BudgetExceeded.
     Where density is True, the question is log p(x) of a flow, at x = z0: x is where the flow is at ts[0], and `base` holds at ts[1].
     """
 
@@ -84,7 +89,7 @@ class Case:
         self.rtol, self.atol, self.wants = rtol, rtol / 100 if atol is None else atol, tuple(wants)
         self.method, self.steps, self.dtype, self.max_steps = method, steps, dtype, max_steps
         self.density = any(key.startswith(("log p", "dlogp")) for key in wants)
-        self.calls, self.record = 0, record
+        self.calls, self.max_calls, self.record = 0, CALL_BUDGET, record
         self._rhs, self._base = task.problem.rhs, task.problem.base
 
     def base(self, xp: Any) -> Callable[[Any], Any]:
@@ -98,8 +103,8 @@ class Case:
 
         def f(z, t, theta):
             self.calls += 1
-            if self.calls > CALL_BUDGET:
-                raise BudgetExceeded(f"the dynamics were called more than {CALL_BUDGET} times")
+            if self.calls > self.max_calls:
+                raise BudgetExceeded(_over_budget())
             if _shape(z) != z_shape or _shape(theta) != theta_shape or _shape(t) != ():
                 shapes = f"{_shape(z)}, {_shape(t)}, {_shape(theta)}"
                 raise HarnessError(f"f(z, t, theta) was called with shapes {shapes}; expected {z_shape}, (), {theta_shape}")
@@ -130,23 +135,46 @@ def ask(adapter: Any, task: Any, rtol: float, wants: tuple[str, ...], record: li
     dynamics. request: atol, method, steps, dtype, max_steps, as in Case.
     """
     case = Case(task, rtol, wants, record, **request)
+    reply = adapter.reply(case) if isinstance(adapter, Remote) else reply_of(adapter, case)
+    if reply.calls > CALL_BUDGET:
+        return Reply("timeout", message=_over_budget(), calls=reply.calls, warnings=reply.warnings)
+    if reply.state == "unsupported":
+        return Reply("fail", message=f"declares what it then calls unsupported: {reply.message}", calls=reply.calls, warnings=reply.warnings)
+    return reply
+
+
+class Remote(abc.ABC):
+    """An adapter that is not asked in this process. It has the attributes of the others, without run."""
+
+    @abc.abstractmethod
+    def reply(self, case: Case) -> Reply:
+        """What came back, checked by arrays_of, as reply_of has it."""
+
+    @abc.abstractmethod
+    def probe(self) -> str:
+        """What the probe asks beside its easy cases: the empty string if all is in order, else one sentence."""
+
+
+def reply_of(adapter: Any, case: Case) -> Reply:
+    """What the adapter answers in this process; the state "unsupported" if it raises Unsupported."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        reply = _ask(adapter, case)
-    if case.calls > CALL_BUDGET:
-        reply = Reply("timeout", message=f"the dynamics were called more than {CALL_BUDGET} times")
+        reply = _reply_of(adapter, case)
     reply.calls = case.calls
     reply.warnings = tuple(sorted({w.category.__name__ for w in caught}))
     return reply
 
 
-def _ask(adapter: Any, case: Case) -> Reply:
+def _reply_of(adapter: Any, case: Case) -> Reply:
     given = {name: getattr(case, name).copy() for name in ("z0", "ts", "theta", "weights")}
     try:
         returned = adapter.run(case)
-        arrays, stats = _checked(returned, case, given)
+        arrays, stats = arrays_of(returned, case)
+        for name, before in given.items():
+            if not np.array_equal(getattr(case, name), before, equal_nan=True):
+                raise ValueError(f"the implementation changed its input {name}")
     except Unsupported as error:
-        return Reply("fail", message=f"declares what it then calls unsupported: {error}")
+        return Reply("unsupported", message=str(error))
     except Refused as error:
         return Reply("refused", message=str(error))
     except Ended as error:
@@ -160,8 +188,8 @@ def _ask(adapter: Any, case: Case) -> Reply:
     return Reply("answered", arrays, stats)
 
 
-def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The answer as float64 arrays of the right shapes; an exception with one sentence otherwise."""
+def arrays_of(returned: Any, case: Case) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The answer as float64 arrays of the right shapes, and its stats; an exception with one sentence otherwise."""
     if not isinstance(returned, dict):
         raise TypeError(f"run(case) must return a dict, not {type(returned).__name__}")
     returned = dict(returned)
@@ -190,10 +218,11 @@ def _checked(returned: Any, case: Case, given: dict[str, np.ndarray]) -> tuple[d
         if case.dtype == "f32" and array.dtype != np.float32:
             raise ValueError(f"{key} has dtype {array.dtype}, expected float32")
         arrays[key] = array.astype(np.float64)
-    for name, before in given.items():
-        if not np.array_equal(getattr(case, name), before, equal_nan=True):
-            raise ValueError(f"the implementation changed its input {name}")
     return arrays, stats
+
+
+def _over_budget() -> str:
+    return f"the dynamics were called more than {CALL_BUDGET} times"
 
 
 def _shape(x: Any) -> tuple[int, ...]:

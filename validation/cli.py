@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from . import __version__
 from .arguments import COMMAND, is_whole, parse, plan_of, words
 from .checks.catalog import everything
 from .impls.loading import DEFAULT, KNOWN, Loaded, load
-from .outcomes import UNEXPECTED, outcome, reason, unused
+from .outcomes import UNEXPECTED, outcome, read_expected, reason, unused
 from .plans import draws_in
 from .problems.catalog import problems
 from .relations import catalog as relations
@@ -44,8 +45,9 @@ def main(argv: list[str]) -> int:
         if options.dynamics:
             return _examine(options, argv)
         plan, implementations = plan_of(options), words(options)
-        with closing(Workers(options.jobs, options.limit)) as workers:
+        with closing(Workers(options.jobs, options.limit, options.start_limit)) as workers, ExitStack() as commands:
             loaded = [load(*word) for word in implementations] if options.in_process else workers.load(implementations)
+            loaded += _commands(options, commands)
             _check_names(loaded)
             return _run(plan, loaded, options, argv, None if options.in_process else workers)
     except ValueError as error:
@@ -53,6 +55,25 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     except SystemExit:  # argparse, after --help and --version
         return EXIT_EXPECTED
+
+
+def _commands(options: argparse.Namespace, stack: ExitStack) -> list[Loaded]:
+    """--cmd: implementations behind the protocol, with their lists of expected failures."""
+    if not options.cmd:
+        return []
+    try:
+        from .protocol import client
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--cmd needs the package {error.name}: pip install refnode[validation]") from error
+    loaded = []
+    lists = {file: read_expected(Path(file)) for file in options.expected}
+    for command in dict.fromkeys(options.cmd):
+        loaded.append(client.load(command, tuple(chain(*lists.values())), options.limit, options.start_limit))
+        for adapter in loaded[-1].adapters:
+            stack.callback(adapter.close)
+    for file, entries in lists.items():
+        client.check_names(file, tuple(entries), loaded)
+    return loaded
 
 
 def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: list[str], workers: Workers | None) -> int:
@@ -69,7 +90,7 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
     order = [name for group in loaded for name in _names(group)]
     judged.sort(key=lambda pair: order.index(pair[1].implementation))
 
-    implementations = [{**about(adapter), "word": group.word} for group in loaded for adapter in group.adapters]
+    implementations = [about(adapter) | {"word": group.word, "option": group.option} for group in loaded for adapter in group.adapters]
     header = jsonl.header(implementations, argv, plan.seed, plan.rtols)
     rows = [jsonl.row(result, _outcome(group, result), _reason(group, result)) for group, result in judged]
     if options.json:

@@ -49,7 +49,8 @@ def plan(options: Options) -> Plan:
     if named:
         pairs = relations.on(related, [relations.task_named(name) for name in named])
     elif options.tier == "full":
-        pairs = relations.on(related, [relations.task_named(name) for name in [*relations.OWN, *problems(), *_vectors("full"), *drawn]])
+        everywhere = dict.fromkeys([*relations.OWN, *problems(), *_vectors("full"), *drawn])  # the negative vectors are among OWN, too
+        pairs = relations.on(related, [relations.task_named(name) for name in everywhere])
     elif options.tier == "smoke":
         refusals = relations.by_themselves(relation for relation in related if relation.id == "solve.negative")
         pairs = [(relation, task) for relation, task in refusals if task.id in _vectors("smoke")]

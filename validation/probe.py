@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import CAPABILITIES, MODES, ask
+from .case import CAPABILITIES, MODES, Remote, ask
 from .problems.catalog import problems
 from .problems.exact import Task
 
@@ -14,15 +14,16 @@ from .problems.exact import Task
 def probe(adapter: Any) -> str:
     """The empty string if the adapter is in order, else one sentence that says what is wrong.
 
-    (1) The attributes of the contract are there. (2) On two problems over a tenth of their span, at rtol 1e-3, the error at the end is
-    below a tenth of the distance that the state has moved. (3) The dynamics were called in float64 with the right theta, and gave what
-    they give in NumPy.
+    (1) The attributes of the contract are there. (2) An adapter behind the protocol evaluates dynamics, and their pullback if it has one,
+    as they are here. (3) On two problems over a tenth of their span, at rtol 1e-3, the error at the end is below a tenth of the distance
+    that the state has moved. (4) There the dynamics were called in float64 with the right theta, and gave what they give in NumPy.
     """
-    return _attributes(adapter) or _easy_case(adapter, "P04") or _easy_case(adapter, "P10")
+    fault = _attributes(adapter) or (adapter.probe() if isinstance(adapter, Remote) else "")
+    return fault or _easy_case(adapter, "P04") or _easy_case(adapter, "P10")
 
 
 def _attributes(adapter: Any) -> str:
-    for name in ("name", "version", "capabilities", "mode", "interpolates", "run"):
+    for name in ("name", "version", "capabilities", "mode", "interpolates", "reply" if isinstance(adapter, Remote) else "run"):
         if not hasattr(adapter, name):
             return f"the adapter has no attribute {name!r}"
     unknown = set(adapter.capabilities) - set(CAPABILITIES)

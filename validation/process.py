@@ -1,4 +1,4 @@
-"""A worker as seen from the other side: started, asked with a time limit, ended."""
+"""Another process as seen from this side: started, asked in lines with a time limit, ended. And the streams of the other side."""
 
 from __future__ import annotations
 
@@ -8,88 +8,154 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import IO, Any
 
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC"), "1"),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
 }
+START_LIMIT = 300.0  # seconds, for the imports; those of torchdyn took more than 120 s on a busy machine
+RESTARTS = 5  # of a process that hangs or dies; then there is no further one
+LINE_LIMIT = 4_000_000  # bytes
+ERRORS_KEPT = 10_000  # the last bytes of stderr
+POLL = 0.5  # seconds
+UNREAD = 1000  # lines; a process that says more waits until they are read
 
 
 class Failed(Exception):
-    """The worker did not answer as asked. The argument says what happened instead."""
+    """The process did not answer as asked. The argument says what happened instead."""
 
 
 class TimedOut(Failed):
     """It did not answer in time."""
 
 
-class Worker:
-    """A process that runs a module of this package, asked and answering in lines of JSON. Whoever makes one must close it."""
+class TooLong(Failed):
+    """It said a line that is longer than LINE_LIMIT."""
 
-    def __init__(self, module: str, *arguments: str):
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
+
+class Process:
+    """A process that is asked and answers in lines. Whoever makes one must close it. OSError if the command cannot be started.
+
+    Three threads take what it says, keep the end of what it says on stderr, and hand over what it is asked: nothing that it does, or
+    fails to do, makes this side wait for more than the time it gives.
+    """
+
+    def __init__(self, command: str | Sequence[str]):
         self.started = time.time()
-        command = [sys.executable, "-m", f"refnode_validation.{module}", *arguments]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.errors,
+            stderr=subprocess.PIPE,
             env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | ONE_THREAD,
-            text=True,
-            encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the process that prints the tables
         )
-        self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.lines: queue.Queue[bytes | Failed] = queue.Queue(UNREAD)
+        self.requests: queue.Queue[bytes] = queue.Queue()
+        self.errors, self.closed = b"", False
+        self.reader = threading.Thread(target=self._keep_errors, daemon=True)
+        for thread in (self.reader, *(threading.Thread(target=target, daemon=True) for target in (self._listen, self._hand_over))):
+            thread.start()
+
+    def send(self, request: dict[str, Any]) -> None:
+        """Hand over a request, and do not wait. A process that has ended is noticed by line."""
+        self.requests.put(json.dumps(request).encode("ascii") + b"\n")
+
+    def line(self, seconds: float) -> bytes:
+        """The next line that it says; Failed if the process ends or the line is too long, TimedOut after so many seconds."""
+        end = time.monotonic() + seconds
+        while True:
+            over = self.process.poll() is not None  # though a process of its own may keep the stream open
+            try:
+                line = self.lines.get(timeout=POLL if over else max(0.0, min(POLL, end - time.monotonic())))
+                break
+            except queue.Empty:
+                if over:
+                    line = b""
+                    break
+                if time.monotonic() >= end:
+                    raise TimedOut(f"no answer within {seconds:.0f} s") from None
+        if isinstance(line, Failed):
+            raise line
+        if not line.endswith(b"\n"):
+            raise Failed(self._end(line))
+        return line
+
+    def last_words(self) -> str:
+        """The last line on stderr so far, the beginning of it; empty if there is none."""
+        said = self.errors.decode("utf-8", "replace").strip().splitlines()
+        return said[-1].strip()[:200] if said else ""
+
+    def close(self, patience: float = 0.0) -> None:
+        """End the process, whatever it is doing; if it is to end by itself, after so many seconds."""
+        self.closed = True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        self.process.kill()
+        self.process.wait()
+        self.requests.put(b"")
+
+    def _listen(self) -> None:
+        """Take the lines; what is left of one when the stream ends, perhaps nothing, comes last."""
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            while (line := stream.readline(LINE_LIMIT + 1)).endswith(b"\n"):
+                self._put(line)
+        self._put(TooLong(f"a line of more than {LINE_LIMIT:,} bytes") if len(line) > LINE_LIMIT else line)
+
+    def _put(self, line: bytes | Failed) -> None:
+        while not self.closed:
+            with contextlib.suppress(queue.Full):
+                return self.lines.put(line, timeout=1.0)
+
+    def _keep_errors(self) -> None:
+        stream: Any = self.process.stderr
+        with stream:
+            while chunk := stream.read1(65536):
+                self.errors = (self.errors + chunk)[-ERRORS_KEPT:]
+
+    def _hand_over(self) -> None:
+        stream = self.process.stdin
+        assert stream is not None
+        while request := self.requests.get():
+            with contextlib.suppress(OSError, ValueError):
+                stream.write(request)
+                stream.flush()
+        with contextlib.suppress(OSError):
+            stream.close()
+
+    def _end(self, rest: bytes) -> str:
+        code = self.process.wait()
+        self.reader.join(1.0)  # unless a process of its own keeps that stream open
+        where, words = " in the middle of a line" if rest else "", self.last_words()
+        return f"its process ended with code {code}{where}" + (f": {words}" if words else "")
+
+
+class Worker(Process):
+    """A process that runs a module of this package, whose lines are JSON."""
+
+    def __init__(self, module: str, *arguments: str):
+        super().__init__([sys.executable, "-m", f"refnode_validation.{module}", *arguments])
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply; Failed after so many seconds, or if the process ends."""
         self.send(request)
         return self.receive(seconds)
 
-    def send(self, request: dict[str, Any]) -> None:
-        """Hand over a request. A process that has ended is noticed by receive."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(request) + "\n")
-            self.process.stdin.flush()
-
     def receive(self, seconds: float) -> dict[str, Any]:
-        """The next line that it says; Failed if the process ends, TimedOut after so many seconds."""
-        try:
-            line = self.lines.get(timeout=seconds)
-        except queue.Empty:
-            if self.process.poll() is None:
-                raise TimedOut(f"no answer within {seconds:.0f} s") from None
-            line = ""  # ended, though a process of its own keeps the stream open
-        if line:
-            return json.loads(line)
-        raise Failed(self._end())
+        """The next reply; Failed if the process ends, TimedOut after so many seconds."""
+        return json.loads(self.line(seconds))
 
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.errors):
-            assert stream is not None
-            with contextlib.suppress(OSError):
-                stream.close()
 
-    def _listen(self) -> None:
-        """Hand on the lines of the reply stream; an empty one when it ends."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.put(line)
-        self.lines.put("")
-
-    def _end(self) -> str:
-        code = self.process.wait()
-        self.errors.seek(0)
-        said = self.errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f"its process ended with code {code}" + (f": {said[-1][:200]}" if said else "")
+def streams() -> tuple[IO[str], IO[str]]:
+    """The two ends of the conversation, on the side that answers: (requests, replies). After this call, what anything in this process
+    prints goes to stderr, and what it reads from stdin is empty."""
+    requests, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return requests, replies

@@ -26,6 +26,7 @@ import numpy as np
 
 from . import case as cases
 from .impls.loading import Loaded, load
+from .process import streams
 from .runner import run
 
 Say = Callable[[dict[str, Any]], None]
@@ -33,9 +34,7 @@ Say = Callable[[dict[str, Any]], None]
 
 def main() -> None:
     """Answer until the end of stdin, which is the end of the process that asks."""
-    requests, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
+    requests, replies = streams()
     sys.path.insert(0, "")  # modules in the current folder, as `python -c` has them
 
     def say(reply: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 Each word after --impl is loaded in a process of its own. Its adapters then run there one after the other, or beside it in further
 processes of the same kind, as many at once as `jobs` says. A case that has no answer after `limit` seconds is a `timeout`, one in which the
-process ends a `crash`; a new process goes on after it. After RESTARTS of them the other cases of the adapter are `not-run`.
+process ends a `crash`; a new process goes on after it. After RESTARTS of them the other cases of the adapter are `not-run`. A Remote adapter
+(protocol/client.py) has a process of its own already, by the same rules: here it only takes its turn.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from .case import Remote
 from .impls.loading import Loaded
 from .outcomes import Entry
-from .process import Failed, TimedOut, Worker
-from .runner import Plan, Result, whole
+from .process import RESTARTS, START_LIMIT, Failed, TimedOut, Worker
+from .runner import Plan, Result, run, whole
 from .verdicts import Comparison, Verdict
-
-START_LIMIT = 300.0  # seconds, for the imports; those of torchdyn took more than 120 s on a busy machine
-RESTARTS = 5
 
 
 @dataclass
 class Workers:
-    """The processes of a run. jobs: how many work at once. limit: seconds for one case. Whoever makes one must close it."""
+    """The processes of a run. jobs: how many work at once. limit: seconds for one case, start_limit for the imports. Whoever makes one must
+    close it."""
 
     jobs: int
     limit: float
+    start_limit: float = START_LIMIT
     spare: dict[str, list[Worker]] = field(default_factory=dict)  # by word: loaded, and doing nothing
     all: list[Worker] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
@@ -44,11 +45,11 @@ class Workers:
     def results(self, plan: Plan, argv: list[str], loaded: list[Loaded]) -> Iterator[tuple[Loaded, Result]]:
         """All results, in the order in which they come; those of one adapter are in the order of the plan."""
         found: queue.Queue[Any] = queue.Queue()
-        units = [(group, adapter.name) for group in loaded for adapter in group.adapters]
+        units = [(group, adapter) for group in loaded for adapter in group.adapters]
 
-        def work(group: Loaded, name: str) -> None:
+        def work(group: Loaded, adapter: Any) -> None:
             try:
-                for result in self._results(group, name, plan, argv):
+                for result in run(adapter, plan) if isinstance(adapter, Remote) else self._results(group, adapter.name, plan, argv):
                     found.put((group, result))
                 found.put(None)
             except BaseException as error:  # of the suite itself: to be seen where the results are read
@@ -128,7 +129,7 @@ class Workers:
             worker = Worker("worker")
             self.all.append(worker)
         try:
-            return worker, worker.ask({"do": "load", "word": word, "asked": asked}, START_LIMIT)
+            return worker, worker.ask({"do": "load", "word": word, "asked": asked}, self.start_limit)
         except Failed:
             worker.close()
             raise

@@ -103,18 +103,18 @@ def test_a_worker_does_not_outlive_the_process_that_asks():
         worker.send({"do": "run", "name": "ill", "argv": ARGUMENTS, "answers": {}})
         while "started" not in worker.receive(60):
             pass
-        worker.process.stdin.close()
+        worker.requests.put(b"")  # the end of what it is asked
         assert worker.process.wait(30) == 0
     finally:
         worker.close()
 
 
 @pytest.mark.parametrize(("source", "state"), [("import time; time.sleep(1000)", "timeout"), ("import os; os._exit(3)", "crash")])
-def test_imports_that_take_too_long_or_end_the_process(tmp_path, monkeypatch, source, state):
-    monkeypatch.setattr(workers, "START_LIMIT", 2.0)
+def test_imports_that_take_too_long_or_end_the_process(tmp_path, source, state):
     (tmp_path / "mine.py").write_text(source)
     report = tmp_path / "report.jsonl"
-    assert cli.main(["--alone", "--impl", f"{tmp_path / 'mine.py'}:Mine", "--problem", "P01", "--only", "solve.value", "--json", str(report)]) == 1
+    what = ["--problem", "P01", "--only", "solve.value", "--start-limit", "2" if state == "timeout" else "60"]
+    assert cli.main(["--alone", "--impl", f"{tmp_path / 'mine.py'}:Mine", *what, "--json", str(report)]) == 1
     assert {row["state"] for row in jsonl.read(report)[1]} == {state}
 
 

@@ -20,6 +20,7 @@ DEFAULT = ("refnode", "scipy", "autograd")
 @dataclass(frozen=True)
 class Loaded:
     """What one word after --impl gave: adapters, or the package that is missing, or why its import fails. asked: the user named it.
+    option: --impl, or --cmd, whose word is a command.
 
     Where a process of its own has loaded them, the adapters are their attributes only. state: that of its cases if its import fails.
     """
@@ -31,6 +32,7 @@ class Loaded:
     broken: str = ""
     asked: bool = False
     state: str = "error"
+    option: str = "--impl"
 
 
 def load(word: str, asked: bool) -> Loaded:

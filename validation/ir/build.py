@@ -18,7 +18,7 @@ import numpy as np
 
 from .dynamics import Dynamics
 from .sharing import written
-from .terms import FUNCTIONS, Term, term
+from .terms import FUNCTIONS, SYMBOLS, Term, term
 
 tanh, sin, cos, exp, log, sqrt = (FUNCTIONS[name] for name in ("tanh", "sin", "cos", "exp", "log", "sqrt"))
 softplus, sigmoid, relu = (FUNCTIONS[name] for name in ("softplus", "sigmoid", "relu"))
@@ -34,7 +34,7 @@ def dynamics(f: Callable[[Any, Any, Any], Any], dim: int, params: int = 0) -> Dy
 
 def traced(rhs: Callable[[Any, Any, Any, Any], Any], dim: int, params: int) -> Dynamics:
     """rhs(xp, z, t, theta), written for every array namespace like the right-hand sides of the closed-form problems, as data."""
-    return dynamics(lambda z, t, theta: rhs(np, z, t, theta), dim, params)
+    return dynamics(lambda z, t, theta: rhs(SYMBOLS, z, t, theta), dim, params)
 
 
 def variables(dim: int, params: int) -> tuple[np.ndarray, Term, np.ndarray]:

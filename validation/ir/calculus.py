@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .build import variables
-from .dynamics import UNARY, Dynamics, evaluate
+from .dynamics import Dynamics, evaluate
 from .sharing import written
-from .terms import Term, term
+from .terms import TERMS, Term, term
 
 Key = tuple  # ("z", i), ("theta", j) or ("t",)
 
@@ -57,7 +57,7 @@ def jacobian(dynamics: Dynamics, by: str = "z") -> np.ndarray:
 def terms(dynamics: Dynamics) -> list[Term]:
     """f as D terms, to go on writing with."""
     z, t, theta = variables(dynamics.dim, dynamics.params)
-    return evaluate(dynamics, {"constant": term, **{name: functools.partial(Term, name) for name in UNARY}}, z, t, theta)
+    return evaluate(dynamics, TERMS, z, t, theta)
 
 
 class Dual(NamedTuple):

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .dynamics import NARY, Dynamics, Expression
+from .dynamics import NARY, Dynamics, Expression, evaluate
 from .floats import complex_softplus
 from .lanes import in_lanes
+from .terms import SYMBOLS, TERMS
 
 
 def source(dynamics: Dynamics, language: str) -> str:
@@ -32,11 +33,13 @@ def function(dynamics: Dynamics) -> Callable[[Any, Any, Any, Any], Any]:
 
     The dtype is that of z and theta; complex ones, as of complex steps, with NumPy only. Plain float64 arrays are taken apart into Python's
     floats, which compute faster than NumPy's scalars and give the same bits; only where they would raise (x / 0) NumPy's inf and nan take
-    their place.
+    their place. With ir.terms.SYMBOLS it is these very dynamics again, in terms.
     """
     on_floats, on_arrays = _python_function(_body(dynamics, XP)), _python_function(_array_body(dynamics))
 
     def rhs(xp: Any, z: Any, t: Any, theta: Any) -> Any:
+        if xp is SYMBOLS:
+            return np.array(evaluate(dynamics, TERMS, z, t, theta), dtype=object)
         if type(z) is np.ndarray and type(theta) is np.ndarray and z.dtype == theta.dtype == np.float64 and isinstance(t, float):
             try:
                 return np.array(on_floats(np, z.tolist(), float(t), theta.tolist(), 0.0))

@@ -7,13 +7,15 @@ NumPy's functions work on arrays of terms (np.tanh, np.sum, np.stack, @, ...), s
 from __future__ import annotations
 
 import decimal
+import functools
 import math
 import numbers
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from .dynamics import NUMBER, UNARY
+from .dynamics import NUMBER, UNARY, Algebra
 
 
 class Term:
@@ -120,6 +122,8 @@ def function(name: str) -> Any:
 
 
 FUNCTIONS = {name: function(name) for name in UNARY if name != "neg"}
+TERMS: Algebra = {"constant": term, **{name: functools.partial(Term, name) for name in UNARY}}
+SYMBOLS = SimpleNamespace(**vars(np))  # the namespace xp of rhs(xp, z, t, theta) for terms: NumPy's functions, by which they are known
 
 
 def _binary(head: str, x: Any, y: Any) -> Any:

@@ -194,8 +194,9 @@ def what(row: Row) -> str:
 
 def command(header: Row, name: str) -> str:
     """The command that runs one implementation alone."""
-    words = {entry["name"]: entry.get("word", entry["name"]) for entry in header["implementations"]}
-    return f"refnode validate --alone --impl {shlex.quote(words.get(name, name))}"
+    words = {entry["name"]: (entry.get("option", "--impl"), entry.get("word", entry["name"])) for entry in header["implementations"]}
+    option, word = words.get(name, ("--impl", name))
+    return f"refnode validate --alone {option} {shlex.quote(word)}"
 
 
 def reproduction(header: Row, row: Row) -> str:

@@ -51,6 +51,9 @@ def check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} {file}: there is no such folder")
         if file and Path(file).is_dir():
             raise ValueError(f"--{name} {file}: that is a folder; name a file in it")
+    for file in getattr(options, "expected", []):
+        if not Path(file).is_file():
+            raise ValueError(f"--expected {file}: there is no such file")
     if options.picture:
         try:
             import matplotlib  # noqa: F401

@@ -71,7 +71,7 @@ def header(implementations: list[dict[str, Any]], argv: list[str], seed: int, rt
         "system": platform.system(),
         "machine": platform.machine(),
         "byteorder": sys.byteorder,
-        "implementations": [{key: _without_folder(x) if key == "word" else x for key, x in entry.items()} for entry in implementations],
+        "implementations": [{key: _without_folders(x, entry) if key == "word" else x for key, x in entry.items()} for entry in implementations],
         "argv": [_without_folder(word) for word in argv],
         "seed": seed,
         "rtols": list(rtols),
@@ -105,6 +105,11 @@ def row(result: Result, outcome: str, reason: str = "") -> dict[str, Any]:
         got, expected = _number(worst.got), _number(worst.expected)
         entry["worst"] = {"quantity": worst.quantity, "index": list(worst.index), "got": got, "expected": expected}
     return entry
+
+
+def _without_folders(word: str, implementation: dict[str, Any]) -> str:
+    """Of a command, each of its words."""
+    return " ".join(map(_without_folder, word.split(" "))) if implementation.get("option") == "--cmd" else _without_folder(word)
 
 
 def _without_folder(word: str) -> str:
