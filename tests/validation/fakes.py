@@ -185,3 +185,71 @@ class HangingInTheProbe(AlwaysExact):
 
     def run(self, case):
         time.sleep(1000)
+
+
+class HardcodesVectors(AlwaysExact):
+    """Answers from a table of the committed questions; to any other question z stays where it is, and all gradients are those of that."""
+
+    name = "hardcoded"
+
+    def __init__(self, problems, tasks):
+        super().__init__(problems)
+        self.table = {self.key(task.z0, task.ts, task.weights) for task in tasks}
+
+    @staticmethod
+    def key(z0, ts, weights):
+        return z0.tobytes(), ts.tobytes(), weights.tobytes()
+
+    def run(self, case):
+        if self.key(case.z0, case.ts, case.weights) in self.table:
+            return super().run(case)
+        case.dynamics(np)(case.z0, float(case.ts[0]), case.theta)
+        answer = {"z": np.tile(case.z0, (len(case.ts), 1)), "dL/dz0": case.weights.sum(0), "dL/dtheta": 0 * case.theta, "dL/dt": 0 * case.ts}
+        return {key: answer[key] for key in case.wants}
+
+
+class Lying(AlwaysExact):
+    """Declares one capability more than it has."""
+
+    name = "lying"
+
+    def __init__(self, problems, claimed):
+        super().__init__(problems)
+        self.claimed = claimed
+
+    def run(self, case):
+        keys = {"grad:z0": "dL/dz0", "grad:theta": "dL/dtheta", "grad:t": "dL/dt", "grad:second": "d2L/dz0"}
+        backward = case.ts[-1] < case.ts[0]
+        if backward if self.claimed == "time:backward" else keys[self.claimed] in case.wants:
+            raise Unsupported(self.claimed)
+        return super().run(case)
+
+
+class CrashingOnThird(AlwaysExact):
+    """Its process ends at the third question with gradients that it is asked."""
+
+    name = "third"
+
+    def __init__(self):
+        super().__init__(all_problems())
+        self.asked = 0
+
+    def run(self, case):
+        self.asked += "dL/dz0" in case.wants
+        if self.asked == 3:
+            os._exit(7)
+        return super().run(case)
+
+
+class Slow(Ill):
+    """Takes its time, but answers within the limit."""
+
+    def symptom(self):
+        time.sleep(1.0)
+
+
+class LateAnswer(Ill):
+    """Answers after the limit, when nobody waits any more: the answer must not be taken for that to the next question."""
+
+    def symptom(self):
+        time.sleep(4.0)

@@ -5,9 +5,12 @@ import pytest
 from refnode_validation import case as case_module
 from refnode_validation.case import ask
 from refnode_validation.checks.catalog import all_checks
+from refnode_validation.checks.parts import PARTS, restart_task, task_for
 from refnode_validation.checks.registry import Answer
+from refnode_validation.plans import Options, plan
 from refnode_validation.problems.catalog import problems
-from refnode_validation.problems.exact import forward
+from refnode_validation.problems.exact import Task, forward
+from refnode_validation.relations.catalog import all_relations
 from refnode_validation.runner import Plan, Result, run, whole
 from refnode_validation.verdicts import Verdict
 
@@ -120,6 +123,34 @@ def test_second_derivatives_that_are_wrong_are_caught():
     found = states(fakes.FirstForSecond(problems()))
     assert found["grad.second"] == {"fail"}
     assert {name for name, kinds in found.items() if kinds != {"pass"}} == {"grad.second"}
+
+
+@pytest.mark.parametrize("claimed", ["time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second"])
+def test_a_lie_about_a_capability_fails_every_check_that_needs_it(claimed):
+    """What is asked in the same question fails with it: a question is answered whole, or not."""
+    results = list(run(fakes.Lying(problems(), claimed), SMALL))
+    failed = {(result.check, result.direction) for result in results if result.verdict.state == "fail"}
+    needing = {(check.id, way) for check in CHECKS for way in check.directions if claimed in check.needs}
+    assert {(result.check, result.direction) for result in results} & needing <= failed
+    assert all("declares what it then calls unsupported" in result.verdict.message for result in results if result.verdict.state == "fail")
+    assert ("solve.value", "forward") not in failed
+
+
+def test_hard_coded_answers_are_caught_by_relations_and_by_another_seed():
+    """It has all questions about P10 and P28 in a table, and passes. Elsewhere z is constant, which is a flow, too: of the relations only
+    those see it that know a solution, such as the clock of solve.autonomise."""
+    names, seeds = ("P10", "P28"), (0, 1)
+    parts = [(name, way, part) for name in names for way in ("forward", "reversed") for part in PARTS if part != "restart"]
+    tasks = [task for where in parts if (task := task_for(*where, 0))]
+    mains = [task_for(name, way, "main", 0) for name in names for way in ("forward", "reversed")]
+    tasks += [restart_task(main, main.values) for main in mains]
+    tasks += [Task(p, p.z0, np.array([p.t0, 0.9 * p.t0 + 0.1 * p.t1]), p.weights[:2]) for p in map(problems().get, ("P04", "P10"))]  # the probe
+    adapter = fakes.HardcodesVectors(problems(), tasks)
+    adapter.capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t"})
+    found = {seed: {r.check for r in run(adapter, Plan(CHECKS, names, rtols=(1e-4,), seed=seed)) if r.verdict.state == "fail"} for seed in seeds}
+    assert found == {0: set(), 1: {"solve.output_times", "grad.split", "grad.split_t"}}
+    drawn = run(adapter, plan(Options(only=tuple(all_relations()), problem=("draw-0", "draw-1"))))
+    assert {result.check for result in drawn if result.verdict.state == "fail"} == {"solve.autonomise"}
 
 
 def test_undeclared_capabilities_are_not_asked_for():

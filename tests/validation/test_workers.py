@@ -43,10 +43,12 @@ def results(*names, limit=20.0, jobs=1, arguments=ARGUMENTS):
         ("Exiting", "crash", "its process ended with code 7: the last words", 2),
         ("Interrupting", "crash", "KeyboardInterrupt", 2),
         ("Talking", "pass", "", 1),
+        ("Slow", "pass", "", 1),
+        ("LateAnswer", "timeout", "no answer within 2 s", 2),
     ],
 )
 def test_one_case_has_the_state_and_the_others_pass(name, state, message, processes):
-    found, started = results(name, limit=2.0 if name == "Hanging" else 20.0)
+    found, started = results(name, limit=2.0 if state == "timeout" else 20.0)
     verdicts = found["ill"]
     assert list(verdicts) == ids(plan_of(parse(ARGUMENTS)))
     assert {id for id, verdict in verdicts.items() if verdict.state != "pass"} == (SAME_SOLVE | SAME_SERIES if state != "pass" else set())
@@ -75,6 +77,16 @@ def test_restarts_are_bounded_and_nothing_is_asked_twice(monkeypatch):
     assert {"crash", "not-run"} == set(states)
     assert states == sorted(states)  # first what was tried, then what was not
     assert "started 3 times" in list(found["exiting"].values())[-1].message
+
+
+def test_each_process_of_one_that_crashes_on_the_third_question_gives_two_answers():
+    """The question that crashed is not asked again."""
+    arguments = ["--problem", "P10,P28,P30", "--rtol", "1e-4", "--only", "grad.z0,grad.observations"]
+    found, started = results("CrashingOnThird", arguments=arguments)
+    states = {id: verdict.state for id, verdict in found["third"].items()}
+    solves = ["pass", "pass", "crash", "pass", "pass", "crash"]  # the problems forward, each with main and alone
+    assert list(states.values()) == solves
+    assert started == 3
 
 
 def test_a_probe_that_hangs_is_the_adapters_fault():

@@ -29,7 +29,7 @@ class Autograd:
         f = case.dynamics(np)
 
         def solve(z0, ts, theta):
-            return odeint(lambda z, t, theta: f(z, t, theta), z0, ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=100_000)
+            return odeint(lambda z, t, theta: f(z, t, theta), z0, ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=5_000)
 
         def loss(z0, ts, theta):
             return np.sum(case.weights * solve(z0, ts, theta))
@@ -56,7 +56,7 @@ class Autograd:
             return np.ravel(f(np.reshape(z, shape), t, mapped(lambda _: next(given), workload.theta)))
 
         def total(z0, *parameters):
-            zs = odeint(flat_f, np.ravel(z0), ts, box(parameters), rtol=workload.rtol, atol=workload.atol, mxstep=100_000)
+            zs = odeint(flat_f, np.ravel(z0), ts, box(parameters), rtol=workload.rtol, atol=workload.atol, mxstep=5_000)
             return loss(np.reshape(zs, (len(ts), *shape)))
 
         gradient = autograd.grad(total, argnum=tuple(range(len(arguments))))
@@ -76,7 +76,7 @@ class Autograd:
             return np.append(f(z, t, theta), -np.trace(autograd.jacobian(lambda z: f(z, t, theta))(z)))
 
         def log_p(x, ts, theta):
-            end = odeint(with_trace, np.append(x, 0.0), ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=100_000)[-1]
+            end = odeint(with_trace, np.append(x, 0.0), ts, box((theta,)), rtol=case.rtol, atol=case.atol, mxstep=5_000)[-1]
             return base(end[:-1]) - end[-1]
 
         if case.wants == ("log p",):

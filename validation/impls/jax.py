@@ -48,6 +48,7 @@ class Odeint:
     mode = "adjoint"
     interpolates = True
     last = None  # the dynamics of the case before
+    differentiated = False  # whether there are compiled gradients of them, which give z as well
     static = (0, 1, 2, 3)  # of the questions below, for jit: odeint wants the tolerances as numbers
 
     def run(self, case):
@@ -56,12 +57,14 @@ class Odeint:
         f = Traced(case.dynamics(jnp), case.z0, 0.0, case.theta)
         if f != self.last:
             jax.clear_caches()  # the suite goes from problem to problem; kept, they would be 4 GB in the end
-            self.last = f
+            self.last, self.differentiated = f, False
         base = Traced(case.base(jnp), case.z0) if case.density else None
-        question = density if case.density else second if "d2L/dz0" in case.wants else values if case.wants == ("z",) else gradients
+        alone = case.wants == ("z",) and not self.differentiated
+        question = density if case.density else second if "d2L/dz0" in case.wants else values if alone else gradients
         compiled = jax.jit(question, static_argnums=self.static)
         ts, weights = self.asked(case)
         answer = compiled(self, f, base, Tolerances(case.rtol, case.atol), case.z0, ts, case.theta, weights, case.direction)
+        self.differentiated |= question is gradients
         answer |= {key: answer[key][: len(case.ts)] for key in {"z", "dL/dt"} & set(answer)}
         return {key: np.asarray(answer[key]) for key in case.wants}
 

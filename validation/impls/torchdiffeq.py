@@ -55,7 +55,7 @@ class Adjoint(Backprop):
     def solve(self, f, z0, ts, theta, case):
         return torchdiffeq.odeint_adjoint(
             lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol,
-            adjoint_params=tuple(leaves(theta)), adjoint_options=self.options,
+            adjoint_params=tuple(x for x in leaves(theta) if x.numel()), adjoint_options=self.options,
         )
 
 

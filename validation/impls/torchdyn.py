@@ -1,6 +1,6 @@
 """torchdyn, dopri5 without an interpolator, so that steps end at the output times: all three values of `sensitivity`.
 
-The solver is given as an object with its coefficients in float64: the name "dopri5" makes one with coefficients rounded to float32.
+The solver is given as an object with its numbers in float64, the remedies of RN-0006 and RN-0045: they would hide everything else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Autograd(Torch):
 
     def solve(self, f, z0, ts, theta, case):
         problem = ODEProblem(
-            Dynamics(f, theta), DormandPrince45(torch.float64), atol=case.atol, rtol=case.rtol,
+            Dynamics(f, theta), in_float64(), atol=case.atol, rtol=case.rtol,
             sensitivity=self.sensitivity, atol_adjoint=case.atol, rtol_adjoint=case.rtol,
         )
         times, states = problem(z0[None], ts)
@@ -64,6 +64,14 @@ class InterpolatedAdjoint(Autograd):
         if not found.all():
             raise RuntimeError(f"torchdyn returned {found.sum()} of {len(ts)} output times")
         return states[rows]
+
+
+def in_float64():
+    """The solver. By its name alone its coefficients, and by dtype alone its step sizes, would be rounded to float32."""
+    solver = DormandPrince45(torch.float64)
+    for name in ("safety", "min_factor", "max_factor"):
+        setattr(solver, name, getattr(solver, name).double())
+    return solver
 
 
 ADAPTERS = [Autograd, Adjoint, InterpolatedAdjoint]

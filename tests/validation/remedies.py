@@ -1,0 +1,126 @@
+"""The adapters of torchdiffeq, torchode and torchdyn with the causes of their listed failures taken away, one by one.
+
+If a case that fails passes here, the cause is found. They run like any other adapter, where torch is installed:
+
+    refnode validate --alone --impl tests/validation/remedies.py:TorchdynAutograd --problem P10
+"""
+
+import torch
+import torchode
+from refnode_validation.impls import torchdiffeq as with_torchdiffeq
+from refnode_validation.impls import torchdyn as with_torchdyn
+from refnode_validation.impls import torchode as with_torchode
+from torchdiffeq import odeint, odeint_adjoint
+
+
+class TorchdiffeqOdeint(with_torchdiffeq.Backprop):
+    """Steps end at the output times: no output and no derivative is one of an interpolant."""
+
+    name = "torchdiffeq.odeint, steps to the outputs"
+
+    def solve(self, f, z0, ts, theta, case):
+        options = {"step_t": ts.detach()[1:]}
+        return odeint(lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol, options=options)
+
+
+class TorchdiffeqAdjoint(with_torchdiffeq.Adjoint):
+    """Steps end at the output times, and atol on the way back is in the unit of the loss."""
+
+    name = "torchdiffeq.odeint_adjoint, steps to the outputs, atol in the unit of the loss"
+
+    def solve(self, f, z0, ts, theta, case):
+        loss = case.atol * abs(case.weights).max()
+        return odeint_adjoint(
+            lambda t, z: f(z, t, theta), z0, ts, method="dopri5", rtol=case.rtol, atol=case.atol, options={"step_t": ts.detach()[1:]},
+            adjoint_params=(theta,), adjoint_options={}, adjoint_atol=(loss, case.atol, loss, loss),  # of dL/dt, z, a, dL/dtheta
+        )
+
+
+class TorchodeSteps(with_torchode.Autodiff):
+    """Step sizes count as constants."""
+
+    name = "torchode.AutoDiffAdjoint, constant steps"
+
+    def solver(self, term, controller):
+        return torchode.AutoDiffAdjoint(torchode.Dopri5(term=term), controller, backprop_through_step_size_control=False)
+
+
+class Times:
+    """dL/dt_i = g_i . f(z_i, t_i) for i > 0, in place of the derivative of an interpolant; dL/dt_0 as it is."""
+
+    def run(self, case):
+        answer = super().run(case)
+        if "dL/dt" in answer and not case.density:
+            f, z = case.dynamics(torch), answer["z"] if "z" in answer else super().run(_values(case))["z"]
+            z, ts, theta = torch.tensor(z), torch.tensor(case.ts), torch.tensor(case.theta)
+            for i in range(1, len(ts)):
+                answer["dL/dt"][i] = case.weights[i] @ f(z[i], ts[i], theta).numpy()
+        return answer
+
+
+def _values(case):
+    """The same question, for z alone."""
+    import copy
+
+    other = copy.copy(case)
+    other.wants = ("z",)
+    return other
+
+
+class TorchodeTimes(Times, TorchodeSteps):
+    """And the derivatives by the output times are those of the solution."""
+
+    name = "torchode.AutoDiffAdjoint, constant steps, exact times"
+
+
+class Later(with_torchdyn.Autograd):
+    """Times between T and 2 T (RN-0044)."""
+
+    name = "torchdyn.autograd, later"
+
+    def solve(self, f, z0, ts, theta, case):
+        c = 2.0 ** torch.ceil(torch.log2(ts.detach().abs().max() + 1.0)) * 2.0
+        return super().solve(lambda z, t, theta: f(z, t - c, theta), z0, ts + c, theta, case)
+
+
+class LaterAdjoint(Later, with_torchdyn.Adjoint):
+    name = "torchdyn.adjoint, later"
+
+
+class LaterInterpolated(Later, with_torchdyn.InterpolatedAdjoint):
+    name = "torchdyn.interpolated_adjoint, later"
+
+
+class Increasing(Later):
+    """Decreasing times are solved as z' = -f(-t, z) (RN-0001)."""
+
+    def solve(self, f, z0, ts, theta, case):
+        if ts[-1] < ts[0]:
+            return super().solve(lambda z, t, theta: -f(z, -t, theta), z0, -ts, theta, case)
+        return super().solve(f, z0, ts, theta, case)
+
+
+class IncreasingAdjoint(Increasing, with_torchdyn.Adjoint):
+    name = "torchdyn.adjoint, later and increasing"
+
+
+class IncreasingInterpolated(Increasing, with_torchdyn.InterpolatedAdjoint):
+    name = "torchdyn.interpolated_adjoint, later and increasing"
+
+
+class Chained(Increasing):
+    """One solve from each output to the next: one observation in each (RN-0003), and the state put back (RN-0046)."""
+
+    def solve(self, f, z0, ts, theta, case):
+        zs = [z0]
+        for i in range(len(ts) - 1):
+            zs.append(zs[-1] if ts[i] == ts[i + 1] else super().solve(f, zs[-1], ts[i : i + 2], theta, case)[-1])
+        return torch.stack(zs)
+
+
+class ChainedAdjoint(Chained, with_torchdyn.Adjoint):
+    name = "torchdyn.adjoint, later, increasing, chained"
+
+
+class ChainedInterpolated(Chained, with_torchdyn.InterpolatedAdjoint):
+    name = "torchdyn.interpolated_adjoint, later, increasing, chained"
