@@ -22,7 +22,7 @@ DRAWN = Path(__file__).with_name("drawn.json")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One edit of one file of refnode. column: from where on in the line. why: the operator and the function, or the bug that it stands for."""
+    """One edit of one file of refnode, at a line (from 1) and a column (from 0). why: the operator and the function, or the bug."""
 
     id: str
     file: str
