@@ -137,6 +137,7 @@ FIRST = [
     ([1.0, 1.0], [0.0, 0.0], 1.0, 9.0, 1e-6, 0.0),
     ([3.0, 4.0], [0.3, 0.4], 1.0, 0.01, 0.01, math.sqrt(0.125)),  # not beyond the end
     ([1e-9, 0.0], [1e-9, 0.0], 1e-6, 9.0, 0.01, math.sqrt(0.5) * 1e-3),  # units of the tolerance
+    ([1.0, 1.0], [0.0, math.sqrt(2) * 1e-5], 1.0, 9e3, 1e3, 1e-5),  # a slope of exactly 1e-5 is one to compare with
 ]
 
 

@@ -22,11 +22,12 @@ DRAWN = Path(__file__).with_name("drawn.json")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One edit of one file of refnode. why: the operator and the function, or the bug that it stands for."""
+    """One edit of one file of refnode, at a line (from 1) and a column (from 0). why: the operator and the function, or the bug."""
 
     id: str
     file: str
     line: int
+    column: int
     old: str
     new: str
     why: str
@@ -41,7 +42,7 @@ def draw(seed: int = SEED, number: int = NUMBER) -> list[Mutant]:
         file, name, found = rng.choice(choices)
         edit = rng.choice(found)
         id = f"A{len(drawn) + 1:02d}"
-        drawn.setdefault((file, edit), Mutant(id, file, edit.line, edit.old, edit.new, f"{edit.operator} in {name}"))
+        drawn.setdefault((file, edit), Mutant(id, file, edit.line, edit.column, edit.old, edit.new, f"{edit.operator} in {name}"))
     return list(drawn.values())
 
 
@@ -66,10 +67,9 @@ def package() -> Path:
 
 
 def mutated(mutant: Mutant, source: str) -> str:
-    """The file with the mutant in it. ValueError if its text is not there, on that line, exactly once from it on."""
-    starts = sum(len(line) for line in source.splitlines(keepends=True)[:mutant.line - 1])
-    at = source.find(mutant.old, starts)
-    if at < 0 or source.count("\n", 0, at) + 1 != mutant.line:
+    """The file with the mutant in it. ValueError if its text is not there: in that line, from that column on."""
+    at = sum(len(line) for line in source.splitlines(keepends=True)[:mutant.line - 1]) + mutant.column
+    if not source.startswith(mutant.old, at):
         raise ValueError(f"mutant {mutant.id}: {mutant.file}, line {mutant.line} no longer reads {mutant.old!r}")
     return source[:at] + mutant.new + source[at + len(mutant.old):]
 

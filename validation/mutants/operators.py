@@ -35,6 +35,7 @@ class Edit:
 
     operator: str
     line: int
+    column: int
     start: int
     end: int
     old: str
@@ -70,7 +71,7 @@ def edits(source: str, node: ast.AST) -> list[Edit]:
 
     def add(operator: str, part: ast.AST, new: str) -> None:
         start, end = span(part)
-        found.append(Edit(operator, part.lineno, start, end, source[start:end], new))  # type: ignore[attr-defined]
+        found.append(Edit(operator, part.lineno, part.col_offset, start, end, source[start:end], new))  # type: ignore[attr-defined]
 
     for part in _code(node):
         if isinstance(part, ast.BinOp):
