@@ -23,7 +23,7 @@ def main(symptom):
     for line in sys.stdin:
         request = json.loads(line)
         if request["cmd"] == "stop":
-            return
+            return hang(None) if symptom == "stop: deaf" else None
         said = ANSWERS[request["cmd"]](request)
         place = symptom.partition(":")[0] if ":" in symptom else "run"
         if request["cmd"] == place and (place != "run" or symptom.startswith("always") or is_the_one(request)):
@@ -195,6 +195,7 @@ def without(key):
 
 SYMPTOMS = {
     "none": lambda said: said,
+    "stop: deaf": lambda said: said,
     "start: dies": kill,
     "start: hangs": hang,
     "start: says nothing and ends": lambda said: os._exit(0),

@@ -6,6 +6,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refnode_validation.plans import Options, plan
 from refnode_validation.report import jsonl
 from refnode_validation.runner import Result
 from refnode_validation.verdicts import STATES, Verdict, compare
@@ -92,3 +93,10 @@ def test_round_trip_of_any_results(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("reports") / "r.jsonl"
     jsonl.write(path, HEADER, rows)
     assert jsonl.read(path)[1] == rows
+
+
+@pytest.mark.parametrize("tier", ["smoke", "default", "full"])
+def test_no_case_is_in_a_plan_twice(tier):
+    """A report of such a plan could not be read back."""
+    items = [(check.id, name, direction, rtol) for name, direction, check, rtol in plan(Options(tier=tier)).all_items()]
+    assert len(items) == len(set(items))

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from refnode_validation import cli
+from refnode_validation import cli, protocol
 from refnode_validation.arguments import parse, plan_of
 from refnode_validation.protocol import client
 from refnode_validation.report import jsonl
@@ -187,6 +187,14 @@ def test_wrong_arguments(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_without_jsonschema(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    monkeypatch.delitem(sys.modules, "refnode_validation.protocol.client")
+    monkeypatch.delattr(protocol, "client")
+    assert cli.main(["--alone", "--cmd", command("none")]) == 2
+    assert "--cmd needs the package jsonschema: pip install refnode[validation]" in capsys.readouterr().err
+
+
 def test_beside_python_adapters_and_in_process(tmp_path):
     """The same rows, whether the commands take their turn among workers or are asked from this thread."""
     found = []
@@ -198,9 +206,11 @@ def test_beside_python_adapters_and_in_process(tmp_path):
     assert {row["implementation"] for row in found[0]} == {"scipy.RK45", "scipy.DOP853", "fake"}
 
 
-def test_after_close_there_is_no_process():
-    adapter = client.Command(command("none"), 20.0)
+@pytest.mark.parametrize(("symptom", "code"), [("none", 0), ("stop: deaf", -9)])
+def test_after_close_there_is_no_process(symptom, code, monkeypatch):
+    monkeypatch.setattr(client, "STOP_SECONDS", 20.0 if code == 0 else 0.2)
+    adapter = client.Command(command(symptom), 20.0)
     process = adapter.process.process
     adapter.close()
-    assert process.returncode == 0  # it stopped by itself
+    assert process.returncode == code  # it stopped by itself, or was ended
     assert adapter.reply(case()).state == "not-run"
