@@ -130,7 +130,7 @@ def draw_x7(curves: dict[str, tuple[Sequence[float], Sequence[float]]], trained:
         plt.close(figure)
 
 
-def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: Path) -> None:
+def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: Path, unit: str = "epoch") -> None:
     """Table 1 as curves: test error against epochs, the mean over seeds and their range; memory of a gradient against evaluations of f."""
     plt = pyplot()
     with plt.rc_context(STYLE):
@@ -139,7 +139,7 @@ def draw_x1(errors: dict[str, list[list[float]]], memory: dict[str, Any], path: 
             rows, epochs = np.array(curves), np.arange(len(curves[0]))
             left.semilogy(epochs, rows.mean(axis=0), color=color, linewidth=1.3, label=model)
             left.fill_between(epochs, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.12, linewidth=0)
-        left.set(xlabel="epoch", ylabel="test error, %", title="Mean and range over the seeds")
+        left.set(xlabel=unit, ylabel="test error, %", title="Mean and range over the seeds")
         left.legend(frameon=False, fontsize=8.5, ncols=2)
         for gradient, color, label in (("discrete", FIT, "through the integrator"), ("adjoint", TRUTH, "adjoint")):
             right.plot(memory["evaluations"], np.array(memory[gradient]) / 2**20, "o-", color=color, markersize=4, label=label)

@@ -19,7 +19,7 @@ import numpy as np
 import refnode as rn
 from refnode.experiments.paper.pictures import draw_x1
 from refnode.experiments.paper.results import Claim, Outcome, Results, claim, with_bar
-from refnode.flows.training import Loss, load, save, start, train
+from refnode.flows.training import load, save, start, train
 from refnode.models.nets import mlp_init
 from refnode.models.odenet import (
     classifier_init,
@@ -34,12 +34,14 @@ from refnode.models.odenet import (
 )
 from refnode.tree import leaves
 
-FULL: dict[str, Any] = {"epochs": 60, "batch": 64, "rate": 5e-3, "state": 16, "hidden": 32, "MLP": 32, "blocks": 6, "steps": 4, "tolerance": 1e-3,
-                        "memory tolerances": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8]}
+FULL: dict[str, Any] = {"epochs": 60, "batch": 64, "rate": 5e-3, "state": 16, "hidden": 32, "MLP": 32, "blocks": 6, "steps": 4,
+                        "tolerance": 1e-3, "repeats": 9, "memory tolerances": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8]}
 QUICK: dict[str, Any] = FULL | {"epochs": 4, "memory tolerances": [1e-2, 1e-5, 1e-8]}
 MODELS = ("1-layer MLP", "no block", "ResNet", "RK-Net", "ODE-Net")
 PAPER = {"1-layer MLP": "1.60 %", "no block": "-", "ResNet": "0.41 %", "RK-Net": "0.47 %", "ODE-Net": "0.42 %"}
+PIECE = 450  # images that are tested at a time
 Block = Callable[[Any, Any], Any]
+Logits = Callable[..., Any]
 f = rn.compiled(dynamics)
 
 
@@ -49,10 +51,11 @@ def run(folder: Path, seeds: list[int], quick: bool) -> Outcome:
     for seed in seeds:
         for model in MODELS:
             results.part(part_name(model, seed), trained, results, model, seed)
-    memory = results.part("memory", memory_by_tolerance, results, seeds[0])
+    memory = results.part("memory", digits_memory, results, seeds[0])
     picture = folder / f"{results.name}.png"
     draw_x1({model: [results.parts[part_name(model, seed)]["error by epoch"] for seed in seeds] for model in MODELS}, memory, picture)
-    return Outcome(summary(results, seeds, memory), claims(results, seeds, memory), [picture], results)
+    lines = summary(results, seeds, memory, f"{results.settings['epochs']} epochs on digits")
+    return Outcome(lines, claims(results, seeds, memory), [picture], results)
 
 
 def part_name(model: str, seed: int) -> str:
@@ -104,47 +107,58 @@ def epochs(x: np.ndarray, one_hot: np.ndarray, n: int) -> Callable[[np.random.Ge
     return batch
 
 
-def classification(block: Block, batches: Callable[[np.random.Generator], Any]) -> Loss:
-    def loss(theta: Any, rng: np.random.Generator) -> Any:
-        x, one_hot = batches(rng)
-        return cross_entropy(classify(x, theta, block), one_hot)
-
-    return loss
-
-
 # what is measured
 
 def trained(results: Results, model: str, seed: int) -> dict[str, Any]:
-    """Trained from the start; the parameters are left in the part's checkpoint. It takes seconds, so that nothing is kept on the way."""
-    settings, (x, labels, x_test, labels_test) = results.settings, digits(seed)
+    """Trained from the start, on digits."""
+    settings, data = results.settings, digits(seed)
+    per_epoch = len(data[0]) // settings["batch"]
     theta = model_at_start(settings, model, np.random.default_rng(seed))
-    block, one_hot, n = block_of(settings, model), np.eye(10)[labels], settings["batch"]
-    per_epoch, errors, depths = len(x) // n, [], []
-    steps = settings["epochs"] * per_epoch
-    states = train(classification(block, epochs(x, one_hot, n)), start(theta, seed), steps, learning_rate=settings["rate"])
+    return fit(results, model, seed, theta, digits_logits(settings, model), data, settings["epochs"] * per_epoch, per_epoch)
+
+
+def digits_logits(settings: dict[str, Any], model: str) -> Logits:
+    return lambda theta, x, **solver: classify(x, theta, block_of(settings, model, **solver))
+
+
+def fit(results: Results, model: str, seed: int, theta: Any, logits: Logits, data: tuple[np.ndarray, ...], steps: int, every: int) -> dict[str, Any]:
+    """Trains by Adam and measures on the way, after the first step and after each `every` steps; the parameters are left in the part's checkpoint.
+
+    It starts at the first step again where it was interrupted. logits(theta, x, **solver); data: x and labels to train on, x and labels to test on.
+    """
+    (x, labels, x_test, labels_test), settings = data, results.settings
+    one_hot, n, errors, depths = np.eye(10)[labels], settings["batch"], [], []
+    batches = epochs(x, one_hot, n)
+
+    def loss(theta: Any, rng: np.random.Generator) -> Any:
+        batch, target = batches(rng)
+        return cross_entropy(logits(theta, batch), target)
+
+    states = train(loss, start(theta, seed), steps, learning_rate=settings["rate"])
     for state in with_bar(states, steps, f"{results.name} {model} seed {seed}"):
-        if len(state.losses) in (1, *range(per_epoch, steps + 1, per_epoch)):
-            errors.append(error_percent(classify(x_test, state.theta, block), labels_test))
-            depths.append(evaluations(model, state.theta, x_test[:n], settings["tolerance"], 1e-5))
+        if len(state.losses) in (1, *range(every, steps + 1, every)):
+            pieces = [logits(state.theta, x_test[i:i + PIECE]) for i in range(0, len(x_test), PIECE)]
+            errors.append(error_percent(np.concatenate(pieces), labels_test))
+            if model == "ODE-Net":
+                depths.append(evaluations(functools.partial(logits, state.theta, x_test[:n]), settings["tolerance"], 1e-5))
     save(results.checkpoint(part_name(model, seed)), state)
-    gradient = rn.value_and_grad(lambda theta: cross_entropy(classify(x[:n], theta, block), one_hot[:n]))
+    gradient = rn.value_and_grad(lambda theta: cross_entropy(logits(theta, x[:n]), one_hot[:n]))
     return {"parameters": sum(np.size(leaf) for leaf in leaves(theta)), "error": errors[-1], "error by epoch": errors,
-            "loss": float(state.losses[-1]), "evaluations by epoch": depths, "milliseconds": 1e3 * processor_seconds(lambda: gradient(state.theta))}
+            "loss": float(state.losses[-1]), "evaluations by epoch": depths,
+            "milliseconds": 1e3 * processor_seconds(lambda: gradient(state.theta), settings["repeats"])}
 
 
-def evaluations(model: str, theta: Any, x: np.ndarray, *tolerances: float) -> list[int]:
-    """L~, the number of evaluations of f in a solve of a batch, for each tolerance; none for models without one. Statement: S22"""
-    if model != "ODE-Net":
-        return []
+def evaluations(forward: Callable[..., Any], *tolerances: float) -> list[int]:
+    """L~, the number of evaluations of f in a forward pass, for each tolerance. forward(rtol=, atol=, stats=). Statement: S22"""
     found = []
     for tolerance in tolerances:
         stats = rn.Stats()
-        classify(x, theta, ode_block(f, rtol=tolerance, atol=tolerance, stats=stats))
+        forward(rtol=tolerance, atol=tolerance, stats=stats)
         found.append(stats.forward.nfe)
     return found
 
 
-def processor_seconds(function: Callable[[], Any], repeats: int = 9) -> float:
+def processor_seconds(function: Callable[[], Any], repeats: int) -> float:
     """The least processor time of some calls: the machine may be at work for others."""
     function()
     times = []
@@ -161,17 +175,20 @@ def trained_theta(results: Results, model: str, seed: int) -> Any:
                 start(model_at_start(results.settings, model, np.random.default_rng(seed)), seed)).theta
 
 
-def memory_by_tolerance(results: Results, seed: int) -> dict[str, Any]:
+def digits_memory(results: Results, seed: int) -> dict[str, Any]:
+    theta, (x, labels, _, _), n = trained_theta(results, "ODE-Net", seed), digits(seed), results.settings["batch"]
+    return memory_by_tolerance(results.settings, digits_logits(results.settings, "ODE-Net"), theta, x[:n], labels[:n])
+
+
+def memory_by_tolerance(settings: dict[str, Any], logits: Logits, theta: Any, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """For the trained ODE-Net, by tolerance: evaluations forwards, and the peak of the memory (bytes, tracemalloc) of a gradient of a batch's loss
     with the adjoint and through the integrator, both by dopri5."""
-    settings, (x, labels, _, _) = results.settings, digits(seed)
-    theta, n, one_hot = trained_theta(results, "ODE-Net", seed), settings["batch"], np.eye(10)[labels]
-    found: dict[str, Any] = {"tolerances": settings["memory tolerances"], "evaluations": [], "adjoint": [], "discrete": []}
-    for tolerance in settings["memory tolerances"]:
-        found["evaluations"] += evaluations("ODE-Net", theta, x[:n], tolerance)
-        for name in ("adjoint", "discrete"):
-            loss = classification(ode_block(f, rtol=tolerance, atol=tolerance, gradient=name), lambda rng: (x[:n], one_hot[:n]))
-            found[name].append(peak_bytes(functools.partial(rn.grad(loss), theta, None)))
+    one_hot, tolerances = np.eye(10)[labels], settings["memory tolerances"]
+    found: dict[str, Any] = {"tolerances": tolerances, "evaluations": evaluations(functools.partial(logits, theta, x), *tolerances)}
+    for name in ("adjoint", "discrete"):
+        losses = [lambda theta, solver={"rtol": tolerance, "atol": tolerance, "gradient": name}: cross_entropy(logits(theta, x, **solver), one_hot)
+                  for tolerance in tolerances]
+        found[name] = [peak_bytes(functools.partial(rn.grad(loss), theta)) for loss in losses]
     return found
 
 
@@ -192,10 +209,10 @@ def errors_of(results: Results, seeds: list[int], model: str) -> np.ndarray:
     return np.array([results.parts[part_name(model, seed)]["error"] for seed in seeds])
 
 
-def summary(results: Results, seeds: list[int], memory: dict[str, Any]) -> list[str]:
+def summary(results: Results, seeds: list[int], memory: dict[str, Any], after: str) -> list[str]:
     depth = {"ResNet": f"L = {results.settings['blocks']}", "RK-Net": f"L~ = {4 * results.settings['steps']}"}
     depth["ODE-Net"] = f"L~ = {results.parts[part_name('ODE-Net', seeds[0])]['evaluations by epoch'][-1][0]}"
-    lines = [f"Test error after {results.settings['epochs']} epochs on digits, seeds {seeds}; milliseconds of processor time for a gradient of "
+    lines = [f"Test error after {after}, seeds {seeds}; milliseconds of processor time for a gradient of "
              f"{results.settings['batch']} images"]
     lines.append(f"{'':12} {'paper (MNIST)':>13} {'mean':>7}  {'by seed':20} {'parameters':>10} {'depth':>8} {'ms':>6}")
     for model in MODELS:
