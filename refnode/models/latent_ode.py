@@ -63,6 +63,10 @@ class LatentODE:
     decode: Callable[..., Any] = mlp
     solver: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"sigma must be a positive standard deviation, not {self.sigma!r}.")
+
     def encode(self, theta: Parameters, x: Series) -> tuple[Any, Any]:
         """Mean and log-variance of q(z(t0) | x), (B, L) each."""
         return self.recognise(x.values, recurrent.gaps(x.times, x.mask, self.t0), x.mask, theta.recognition)
@@ -92,10 +96,13 @@ class LatentODE:
         Paper: App. E, Algorithm.
         """
         mean, log_variance = self.encode(theta, x)
+        if np.shape(noise) != np.shape(mean):
+            raise ValueError(f"noise must have the shape {np.shape(mean)} of the latent states, not {np.shape(noise)}.")
         z0 = reparametrised(mean, log_variance, noise)
         union, where = np.unique(np.where(x.mask, x.times, self.t0), return_inverse=True)
         zs = self.latent(theta, z0, union)[where.reshape(x.mask.shape), np.arange(x.mask.shape[1])]
-        log_p = gaussian_log_prob(x.values, self.decode(zs, theta.decoder), 2 * np.log(self.sigma))
+        values = np.where(x.mask[..., None], x.values, 0.0)
+        log_p = gaussian_log_prob(values, self.decode(zs, theta.decoder), 2 * np.log(self.sigma))
         log_p = np.sum(np.where(x.mask, np.sum(log_p, axis=-1), 0.0), axis=0)
         return elbo(log_p, z0, mean, log_variance, analytic, weight)
 

@@ -35,6 +35,8 @@ def latent_and_intensity(f: Callable[..., Any], log_rate: LogRate, z0: Any, ts: 
     theta. Returns (m, *z0.shape) and (m,) or (m, B). solver: keywords of `odeint`.
     Paper: sec. 5, Poisson process likelihoods. Statement: S62
     """
+    if not np.ndim(z0):
+        raise ValueError(f"z0 must be a state (D,) or states (B, D), not the number {z0!r}; write [{z0!r}].")
     at_first = np.zeros(np.shape(z0)[:-1])
     return odeint(with_intensity(f, log_rate), (z0, at_first), ts, theta, **solver)
 
@@ -56,7 +58,11 @@ def poisson_log_prob(f: Callable[..., Any], log_rate: LogRate, z0: Any, events: 
     if not np.all(ts[1:] >= ts[:-1]):
         raise ValueError(f"events must be finite, in increasing order and within [t0, t1] = [{t0}, {t1}]; sort them, or leave out those beyond.")
     zs, Lambdas = latent_and_intensity(f, log_rate, z0, ts, theta, **solver)
-    return np.sum(log_rate(zs[1:-1], theta), axis=0) - n * Lambdas[-1]
+    at_events = log_rate(zs[1:-1], theta)
+    if np.shape(at_events) != np.shape(zs[1:-1])[:-1]:
+        raise ValueError(f"log_rate must return one number for each state, shape {np.shape(zs[1:-1])[:-1]} for states {np.shape(zs[1:-1])}, not "
+                         f"shape {np.shape(at_events)}.")
+    return np.sum(at_events, axis=0) - n * Lambdas[-1]
 
 
 def homogeneous_log_prob(N: int, duration: float, realisations: int = 1) -> float:
@@ -74,6 +80,8 @@ def thinned(rng: np.random.Generator, rate: Callable[[np.ndarray], np.ndarray], 
 
     rate: of times (n,), (n,), nowhere above bound; ValueError where it is found to be. Source: Lewis and Shedler 1979
     """
+    if not t0 <= t1:
+        raise ValueError(f"t1 must not be before t0, but they are {t1} and {t0}.")
     candidates = np.sort(rng.uniform(t0, t1, rng.poisson(bound * (t1 - t0))))
     rates = np.asarray(rate(candidates))
     if candidates.size and not 0 <= rates.min() <= rates.max() <= bound:
@@ -98,4 +106,6 @@ def ks_exponential(gaps: np.ndarray) -> float:
     """The p-value of Kolmogorov and Smirnov's test of the gaps against Exp(1). Statement: S61"""
     from scipy.stats import kstest
 
+    if not len(gaps):
+        raise ValueError("without events there is no gap to be tested.")
     return float(kstest(gaps, "expon").pvalue)

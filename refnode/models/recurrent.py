@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refnode.ode.arguments import whole_number
+
 
 class RNN(NamedTuple):
     """The parameters of a recurrent network: of the hidden state, W_x (D, H), W_h (H, H), b (H,); of the output, W_o (H, O), b_o (O,)."""
@@ -23,6 +25,8 @@ class RNN(NamedTuple):
 
 def rnn_init(rng: np.random.Generator, inputs: int, hidden: int, outputs: int) -> RNN:
     """Normal weights of variance 1 / fan-in for the inputs and the output, an orthogonal W_h, biases 0. The hidden state starts at 0."""
+    for name, size in (("inputs", inputs), ("hidden", hidden), ("outputs", outputs)):
+        whole_number(name, size)
     Q, R = np.linalg.qr(rng.normal(size=(hidden, hidden)))
     return RNN(rng.normal(size=(inputs, hidden)) / np.sqrt(inputs), Q * np.sign(np.diag(R)), np.zeros(hidden),
                rng.normal(size=(hidden, outputs)) / np.sqrt(hidden), np.zeros(outputs))
@@ -46,8 +50,8 @@ def gaps(times: Any, mask: Any, t0: float) -> Any:
     times, mask = np.asarray(times, float), np.asarray(mask, bool)
     before = np.maximum.accumulate(np.concatenate([np.full((1, *times.shape[1:]), t0), np.where(mask, times, t0)]), axis=0)[:-1]
     between = np.where(mask, times - before, 0.0)
-    if np.any(between < 0):
-        raise ValueError(f"the times of a series must increase from t0 = {t0} on; there is a step of {between.min():.3g}.")
+    if not np.all(between >= 0):
+        raise ValueError(f"the times of a series must be finite and increase from t0 = {t0} on; there is a step of {between.min():.3g}.")
     return between
 
 
@@ -61,7 +65,7 @@ def recognise(values: Any, between: Any, mask: Any, theta: RNN) -> tuple[Any, An
     inputs and 2 L outputs. To be compiled as it is: `rn.compiled(recognise)`.
     Paper: App. E, eq. (53). Statement: S58
     """
-    inputs = np.concatenate([values, between[..., None]], axis=-1)
+    inputs = np.concatenate([np.where(mask[..., None], values, 0.0), between[..., None]], axis=-1)
     h = np.zeros_like(inputs[0, :, :1] @ theta.W_x[:1])
     for i in range(len(inputs) - 1, -1, -1):
         h = np.where(mask[i][:, None], rnn_step(h, inputs[i], theta), h)

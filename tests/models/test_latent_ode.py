@@ -145,6 +145,24 @@ def test_a_batch_is_its_series():
         assert MODEL.elbo(NET, alone, noise[[b]])[0] == pytest.approx(together[b], rel=1e-9)
 
 
+def test_what_is_masked_may_be_nan():
+    """Value and gradients have the same bits, whatever stands where nothing was observed."""
+    x, noise = irregular(), np.random.default_rng(11).normal(size=(3, 4))
+    holes = Series(np.where(x.mask, x.times, np.nan), np.where(x.mask[..., None], x.values, np.nan), x.mask)
+    loose = LatentODE(0.1, solver={"gradient": "discrete"})
+    (value, gradient), (other, same) = (rn.value_and_grad(lambda theta, x: np.sum(loose.elbo(theta, x, noise)))(NET, x) for x in (x, holes))
+    assert value == other
+    assert np.array_equal(gradient.recognition.W_x, same.recognition.W_x)
+    assert np.array_equal(gradient.dynamics[0][0], same.dynamics[0][0])
+
+
+def test_wrong_arguments_of_the_bound():
+    with pytest.raises(ValueError, match="sigma must be a positive standard deviation, not 0"):
+        LatentODE(0)
+    with pytest.raises(ValueError, match=r"noise must have the shape \(3, 4\) of the latent states, not \(1, 4\)"):
+        MODEL.elbo(NET, irregular(), np.zeros((1, 4)))
+
+
 @pytest.mark.parametrize("gradient", ["adjoint", "discrete"])
 def test_gradients_of_the_bound(gradient):
     """S60: with the noise held fixed, to the parameters of the recognition network, of f and of the decoder, through the solve."""

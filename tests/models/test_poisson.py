@@ -166,6 +166,14 @@ def test_events_that_are_not_within_the_interval_are_refused(events, t0, t1):
 
 
 def test_nonsense_is_refused():
+    with pytest.raises(ValueError, match=r"log_rate must return one number for each state, shape \(4,\) for states \(4, 2\), not shape \(\)"):
+        poisson_log_prob(oscillator, lambda z, theta: np.sum(z), Z0, EVENTS, 0.0, T, THETA)
+    with pytest.raises(ValueError, match=r"z0 must be a state \(D,\) or states \(B, D\), not the number 0\.3"):
+        poisson_log_prob(oscillator, log_rate, 0.3, EVENTS, 0.0, T, THETA)
+    with pytest.raises(ValueError, match="t1 must not be before t0"):
+        thinned(np.random.default_rng(0), np.ones_like, 1.0, 0.0, 2.0)
+    with pytest.raises(ValueError, match="without events there is no gap"):
+        ks_exponential(np.zeros(0))
     with pytest.raises(ValueError, match="realisations must be a positive whole number"):
         poisson_log_prob(oscillator, log_rate, Z0, EVENTS, 0.0, T, THETA, realisations=0)
     with pytest.raises(ValueError, match=r"must lie between 0 and the bound 0\.5 everywhere"):

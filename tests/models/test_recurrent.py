@@ -21,8 +21,10 @@ def test_gaps_add_up_to_the_times():
 
 
 def test_times_out_of_order_are_refused():
-    with pytest.raises(ValueError, match=r"must increase from t0 = 0\.0 on; there is a step of -"):
+    with pytest.raises(ValueError, match=r"must be finite and increase from t0 = 0\.0 on; there is a step of -"):
         gaps(TIMES[[1, 0, 2]], MASK, 0.0)
+    with pytest.raises(ValueError, match="must be finite"):
+        gaps(np.full((3, 2), np.nan), MASK, 0.0)
     with pytest.raises(ValueError, match=r"from t0 = 0\.6 on; there is a step of -0\.6"):
         gaps(TIMES, MASK, 0.6)
 
@@ -69,6 +71,8 @@ def test_predictions_do_not_see_the_future():
 
 
 def test_initial_weights():
+    with pytest.raises(ValueError, match="hidden must be a positive whole number, not 0"):
+        rnn_init(RNG, 3, 0, 4)
     assert np.allclose(THETA.W_h @ THETA.W_h.T, np.eye(5), atol=1e-14)
     assert not THETA.b.any()
     assert not THETA.b_o.any()

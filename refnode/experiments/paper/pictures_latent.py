@@ -37,7 +37,7 @@ def draw_x5(rows: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray, list[n
 def draw_x6(path: Path, counts: Sequence[int], errors: dict[str, np.ndarray], whole: Any, x: Any, window: int, fitted: np.ndarray,
             continued: np.ndarray, latent: np.ndarray) -> None:
     """Figure 8: eight test series, truth, observations, the latent ODE's reconstruction and continuation (m, B, 2), and the RNN's continuation.
-    Below: latent trajectories (m, B, L) along their two principal axes, coloured by direction, as in Figures 9 and 10; errors (counts, seeds)."""
+    Below: latent trajectories (m, B, L) along their principal axes, coloured by direction, as in Figures 9 and 10; errors (counts, seeds)."""
     plt = pyplot()
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(12, 9.2), layout="constrained")
@@ -57,15 +57,13 @@ def draw_x6(path: Path, counts: Sequence[int], errors: dict[str, np.ndarray], wh
         upper.suptitle(f"{len(x.times)} of {window} observations; the star is t = 0")
         left, middle, right = lower.subplots(1, 3)
         flat = latent.reshape(-1, latent.shape[-1])
-        axes_of = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:2]
-        for b in range(latent.shape[1]):
-            left.plot(*(latent[:window, b] @ axes_of.T).T, color=TRUTH if whole.direction[b] > 0 else FIT, linewidth=0.8, alpha=0.6)
-            left.plot(*(latent[0, b] @ axes_of.T), "*", color=TRUTH if whole.direction[b] > 0 else FIT, markersize=5)
-        left.set(title="latent trajectories, two principal axes", xticks=(), yticks=())
-        middle.set(title="z1 to z4 over time, two series", xlabel="t")
-        for b, style in ((0, "-"), (1, "--")):
-            middle.plot(whole.ts, latent[:, b], style, color=TRUTH if whole.direction[b] > 0 else FIT, linewidth=1)
-        middle.axvline(whole.ts[window - 1], color=DATA, linewidth=0.8, linestyle=":")
+        principal = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2]
+        for panel, first in ((left, 0), (middle, 2)):
+            for b in range(latent.shape[1]):
+                way, color = latent[:, b] @ principal[first:first + 2].T, TRUTH if whole.direction[b] > 0 else FIT
+                panel.plot(*way[:window].T, color=color, linewidth=0.8, alpha=0.6)
+                panel.plot(*way[0], "*", color=color, markersize=5)
+            panel.set(title=f"latent trajectories, principal axes {first + 1} and {first + 2}", xticks=(), yticks=(), aspect="equal")
         for (kind, values), color, marker in zip(errors.items(), (FIT, DATA, "#009e73"), "os^", strict=True):
             right.plot(counts, values, marker, color=color, markersize=4, alpha=0.6)
             right.plot(counts, values.mean(axis=1), color=color, label=kind)

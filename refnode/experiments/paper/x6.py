@@ -73,8 +73,11 @@ def claims(results: Results, seeds: list[int]) -> list[Claim]:
             claim("S57", "within the window series are reconstructed from irregular observations", "a picture (Figure 8)",
                   f"errors {min(within):.3f} to {max(within):.3f}", f"each: below {RECONSTRUCTED}", [value < RECONSTRUCTED for value in within]),
             claim("S66", "the directions are two clusters in the latent space", "a picture (Figure 9)",
-                  ", ".join(f"{100 * min(values):.0f} to {100 * max(values):.0f} % told by a {name} through z0" for name, values in told.items()),
-                  f"each, on new series: a plane tells above {100 * TOLD:g} %", [value > TOLD for value in told["plane"]])]
+                  f"{100 * min(told['plane']):.0f} to {100 * max(told['plane']):.0f} % told by a plane through z0",
+                  f"each, on new series: above {100 * TOLD:g} %", [value > TOLD for value in told["plane"]]),
+            claim("S66", "the directions are apart in the latent space, in whatever shape", "a picture (Figure 9)",
+                  f"{100 * min(told['quadric']):.0f} to {100 * max(told['quadric']):.0f} % told by a quadric through z0",
+                  f"each, on new series: above {100 * TOLD:g} %", [value > TOLD for value in told["quadric"]])]
 
 
 # data and models
