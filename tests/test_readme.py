@@ -16,19 +16,23 @@ STATEMENTS = {entry["id"]: entry for entry in json.loads((ROOT / "validation" / 
 
 
 def test_the_example_prints_what_readme_shows():
+    pytest.importorskip("flint", reason="the proof needs python-flint: pip install -e '.[certify]'")
     code, shown = re.search(r"```python\n(import numpy.*?)```\n\n```\n(.*?)```", README, re.S).groups()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(code, {})
-    numbers = [[float(x) for x in re.findall(r"-?\d+\.\d+", text)] for text in (printed.getvalue(), shown)]
-    assert len(numbers[0]) == 8
-    assert numbers[0] == pytest.approx(numbers[1], rel=1e-7)
+    computed, proved = ([line.split("proved:") for line in text.splitlines()] for text in (printed.getvalue(), shown))
+    assert len(computed) == 7
+    for (x, ball), (x_shown, ball_shown) in zip(computed, proved, strict=True):
+        assert float(x) == pytest.approx(float(x_shown), abs=1e-8)
+        assert ball == ball_shown
+        assert float(x) == pytest.approx(float(ball.split()[0][1:]), abs=1e-7)
 
 
 def test_the_two_commands_stand_at_the_top():
     first = README.split("## ")[0]
     assert 'pip install -e ".[validation]" && refnode validate' in first
-    assert 'pip install -e ".[test]" && pytest' in first
+    assert 'pip install -e ".[test]" && pytest -n 2' in first
 
 
 def index_rows():
