@@ -140,6 +140,13 @@ def test_a_zero_at_the_start_is_no_event(setting, sign):
             assert sol.events[0].ts[0] == pytest.approx(math.pi * sign, abs=1e-6)
 
 
+def test_a_zero_at_the_start_hides_no_event_of_the_first_step():
+    """g = t (1/2 - t): zero at the start, positive behind it, and negative at the end of the one step."""
+    sol = solve(lambda z, t, theta: 0 * z, [1.0], [0.0, 1.0], events=[Event(lambda z, t, theta: t * (0.5 - t))], first_step=1.0)
+    assert sol.stats.accepted == 1
+    assert sol.events[0].ts == pytest.approx([0.5], rel=1e-15)
+
+
 def test_a_double_zero_at_the_start_is_no_event():
     """g = t^2 - 0, then g = t^2 (t - 1/2): 0 at the start, of one sign just behind it."""
     f = lambda z, t, _: np.ones(1)
