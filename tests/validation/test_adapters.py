@@ -13,8 +13,7 @@ from refnode_validation.problems.exact import backward, forward
 from refnode_validation.runner import Plan, run
 
 SLOW = pytest.mark.slow  # half a minute of compiling
-LISTED = [word for word in KNOWN if word != "torchdyn"]  # its list is not finished
-WORDS = [pytest.param(word, marks=SLOW) if word in ("jax", "diffrax") else word for word in LISTED]
+WORDS = [pytest.param(word, marks=SLOW) if word in ("jax", "diffrax") else word for word in KNOWN]
 PLAN = Plan(tuple(check for check in all_checks().values() if not check.every_rtol), ("P01",), rtols=(1e-4,))
 
 
