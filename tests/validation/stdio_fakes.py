@@ -165,6 +165,11 @@ def late(said):
     return said
 
 
+def close_stdout(said):
+    os.close(1)
+    time.sleep(1000)
+
+
 def unread(said):
     """The stream stays open in a process of its own."""
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
@@ -225,6 +230,7 @@ SYMPTOMS = {
     "answers twice": twice,
     "late": late,
     "leaves a process": unread,
+    "closes stdout": close_stdout,
     "not an object": lambda said: say("[1, 2]"),
     "empty line": lambda said: say(""),
     "deep": lambda said: say(200_000 * "["),

@@ -65,6 +65,7 @@ def test_a_case_comes_back_as_it_was(data):
     }
     with np.errstate(over="ignore"):  # in float32
         asked = Case(task, data.draw(doubles), tuple(data.draw(st.lists(st.sampled_from(runner.KEYS), min_size=1))), **request)
+    asked.max_calls = data.draw(st.integers(1, 10**9))
     sent = {"cmd": "run", "seq": 3, "limit_s": 1.5, "record": False, "case": wire.case_to_json(asked)}
     REQUESTS.validate(sent)
     later = json.loads(json.dumps(sent, allow_nan=False))["case"] | {"a key of a later version": 1}
