@@ -103,6 +103,14 @@ def test_restarts_are_bounded(symptom, monkeypatch):
     assert states == [first, first, "not-run", "not-run"]
 
 
+def test_a_command_that_is_gone():
+    with closing(client.Command(command("always dies"), 20.0)) as adapter:
+        assert adapter.reply(case()).state == "crash"
+        adapter.command = "/no/such/command"
+        reply = adapter.reply(case())
+    assert (reply.state, reply.message[:37]) == ("crash", "its command cannot be started again: ")
+
+
 def case():
     from refnode_validation.case import Case
     from refnode_validation.problems.catalog import problems

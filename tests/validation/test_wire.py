@@ -133,17 +133,17 @@ def test_float32(value, message):
 
 def test_every_question_of_the_suite_can_be_sent(monkeypatch):
     """All problems, vectors, drawn problems and guises of the relations: their dynamics as data are what they are in NumPy, to rounding."""
-    questions = 0
+    seen = set()
 
     class Asked:
         name, version, capabilities, mode, interpolates = "asked", "1", frozenset(CAPABILITIES), "direct", True
 
         def run(self, case):
-            nonlocal questions
-            questions += 1
+            if case._rhs in seen:  # of a plan, most questions are about dynamics that have been asked about
+                raise Refused("enough")
+            seen.add(case._rhs)
             sent = {"cmd": "run", "seq": 1, "limit_s": 1.0, "record": False, "case": wire.case_to_json(case)}
-            if questions % 10 == 0:
-                REQUESTS.validate(sent)
+            REQUESTS.validate(sent)
             got = wire.case_from_json(json.loads(json.dumps(sent))["case"], None)
             point = (np.float64(case.z0), float(case.ts[0]), np.float64(case.theta))
             with np.errstate(all="ignore"):
@@ -153,7 +153,7 @@ def test_every_question_of_the_suite_can_be_sent(monkeypatch):
 
     monkeypatch.setattr(runner, "probe", lambda adapter: "")
     list(runner.run(Asked(), plan(Options())))
-    assert questions > 500
+    assert len(seen) > 60
 
 
 def test_the_probe_uses_the_whole_language():

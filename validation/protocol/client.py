@@ -73,7 +73,10 @@ class Command(Remote):
         if self.closed:
             raise _Gone(OVER)
         if self.process is None:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                raise Failed(f"its command cannot be started again: {error}") from None
         assert self.process is not None
         self.seq += 1
         self.process.send(request | {"seq": self.seq})
