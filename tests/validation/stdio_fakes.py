@@ -42,7 +42,8 @@ def probe(request):
 
 def run(request):
     case, calls = request["case"], 0
-    rhs, theta, ts, zs = function(case["dynamics"]), [float(x) for x in case["theta"]], [float(x) for x in case["ts"]], [list(map(float, case["z0"]))]
+    theta, ts, z0 = ([float(x) for x in case[name]] for name in ("theta", "ts", "z0"))
+    rhs, zs = function(case["dynamics"]), [z0]
 
     def f(z, t):
         nonlocal calls
