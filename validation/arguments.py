@@ -23,7 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     known = ", ".join(KNOWN)
     add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
-    add("--cmd", action="append", default=[], metavar="COMMAND", help="an implementation in any language: a command that speaks PROTOCOL.md")
+    add("--cmd", action="append", default=[], metavar="COMMAND", help="one in any language: a command that speaks PROTOCOL.md")
     add("--expected", action="append", default=[], metavar="FILE", help="with --cmd: its list of expected failures")
     add("--alone", action="store_true", help=f"only those named by --impl and --cmd, without the usual {', '.join(DEFAULT)}")
     add("--tier", choices=TIERS, help="how much is run: see validation/README.md (default: default)")

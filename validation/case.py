@@ -139,7 +139,8 @@ def ask(adapter: Any, task: Any, rtol: float, wants: tuple[str, ...], record: li
     if reply.calls > case.max_calls:
         return Reply("timeout", message=_over_budget(case.max_calls), calls=reply.calls, warnings=reply.warnings)
     if reply.state == "unsupported":
-        return Reply("fail", message=f"declares what it then calls unsupported: {reply.message}", calls=reply.calls, warnings=reply.warnings)
+        message = f"declares what it then calls unsupported: {reply.message}"
+        return Reply("fail", message=message, calls=reply.calls, warnings=reply.warnings)
     return reply
 
 

@@ -130,7 +130,10 @@ class Process:
             stream.close()
 
     def _end(self, rest: bytes) -> str:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(POLL)
+        except subprocess.TimeoutExpired:
+            return "it closed its stdout"
         self.reader.join(1.0)  # unless a process of its own keeps that stream open
         where, words = " in the middle of a line" if rest else "", self.last_words()
         return f"its process ended with code {code}{where}" + (f": {words}" if words else "")

@@ -2,8 +2,8 @@
 
 Each word after --impl is loaded in a process of its own. Its adapters then run there one after the other, or beside it in further
 processes of the same kind, as many at once as `jobs` says. A case that has no answer after `limit` seconds is a `timeout`, one in which the
-process ends a `crash`; a new process goes on after it. After RESTARTS of them the other cases of the adapter are `not-run`. A Remote adapter
-(protocol/client.py) has a process of its own already, by the same rules: here it only takes its turn.
+process ends a `crash`; a new process goes on after it. After RESTARTS of them the other cases of the adapter are `not-run`. A Remote
+adapter (protocol/client.py) has a process of its own already, by the same rules: here it only takes its turn.
 """
 
 from __future__ import annotations

@@ -111,10 +111,6 @@ class NeverCalls(Ill):
         return {"z": solved(case, f=lambda z, t, _: rhs(np, z, float(t), theta))["z"]}
 
 
-class WrongMode(Ill):
-    mode = "backsolve"
-
-
 class Exiting(Ill):
     def run(self, case):
         raise SystemExit(3)

@@ -42,7 +42,8 @@ def probe(request):
 
 def run(request):
     case, calls = request["case"], 0
-    rhs, theta, ts, zs = function(case["dynamics"]), [float(x) for x in case["theta"]], [float(x) for x in case["ts"]], [list(map(float, case["z0"]))]
+    theta, ts, z0 = ([float(x) for x in case[name]] for name in ("theta", "ts", "z0"))
+    rhs, zs = function(case["dynamics"]), [z0]
 
     def f(z, t):
         nonlocal calls
@@ -165,6 +166,11 @@ def late(said):
     return said
 
 
+def close_stdout(said):
+    os.close(1)
+    time.sleep(1000)
+
+
 def unread(said):
     """The stream stays open in a process of its own."""
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
@@ -225,6 +231,7 @@ SYMPTOMS = {
     "answers twice": twice,
     "late": late,
     "leaves a process": unread,
+    "closes stdout": close_stdout,
     "not an object": lambda said: say("[1, 2]"),
     "empty line": lambda said: say(""),
     "deep": lambda said: say(200_000 * "["),

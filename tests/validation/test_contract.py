@@ -96,7 +96,6 @@ def test_float32_is_asked_for_and_seen_to(ill):
     [
         ("ThetaReversed", "the dynamics got theta = ["),
         ("NeverCalls", "the dynamics were never called"),
-        ("WrongMode", "mode is 'backsolve'"),
         ("Exiting", "the easy case P04 ended as crash: "),
     ],
 )

@@ -45,6 +45,7 @@ def verdicts(symptom, limit=20.0):
         ("half a line", "crash", "its process ended with code 0 in the middle of a line", 2),
         ("half a line and silence", "timeout", "no answer within 1 s", 2),
         ("leaves a process", "crash", "its process ended with code 3", 2),
+        ("closes stdout", "crash", "it closed its stdout", 2),
         ("chatter on stderr", "pass", "", 1),
         ("banner on stdout", "error", "not JSON (Expecting value: line 1 column 1 (char 0)): 'Welcome to the solver!'", 2),
         ("not an object", "error", "not a JSON object: '[1, 2]'", 2),
@@ -100,6 +101,14 @@ def test_restarts_are_bounded(symptom, monkeypatch):
         assert {result.verdict.state for result in run(adapter, plan)} == {"harness-broken"}
     first = "crash" if symptom == "always dies" else "error"
     assert states == [first, first, "not-run", "not-run"]
+
+
+def test_a_command_that_is_gone():
+    with closing(client.Command(command("always dies"), 20.0)) as adapter:
+        assert adapter.reply(case()).state == "crash"
+        adapter.command = "/no/such/command"
+        reply = adapter.reply(case())
+    assert (reply.state, reply.message[:37]) == ("crash", "its command cannot be started again: ")
 
 
 def case():

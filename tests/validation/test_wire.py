@@ -20,8 +20,10 @@ from refnode_validation.vectors import tasks as vectors
 
 FOLDER = Path(protocol.__file__).parent
 REQUESTS = jsonschema.Draft202012Validator(json.loads((FOLDER / "requests.schema.json").read_text()))
+STATES = st.sampled_from(["refused", "error", "unsupported", "answered"])
 doubles = st.floats(width=64)
-names = ("z0", "ts", "theta", "weights", "direction", "rtol", "atol", "wants", "method", "steps", "dtype", "max_steps", "max_calls", "density")
+names = ("z0", "ts", "theta", "weights", "direction", "rtol", "atol", "wants", "method", "steps", "dtype", "max_steps")
+names += ("max_calls", "density")
 
 
 def test_the_schemas_are_schemas():
@@ -35,8 +37,9 @@ def test_numbers_of_requests_read_back_to_the_same_double(xs):
     """With Python's float(), as with every correct strtod; nothing but digits, and the three names."""
     words = wire.text(np.array(xs))
     assert all(jsonschema.Draft202012Validator({**REQUESTS.schema, "oneOf": [{"$ref": "#/$defs/number"}]}).is_valid(word) for word in words)
-    np.testing.assert_array_equal(np.array(wire.number(words), dtype=float).view(np.int64) if not np.isnan(xs).any() else wire.number(words),
-                                  np.array(xs, dtype=float).view(np.int64) if not np.isnan(xs).any() else xs)
+    got, meant = (np.array(numbers, dtype=float) for numbers in (wire.number(words), xs))
+    np.testing.assert_array_equal(got, meant)
+    np.testing.assert_array_equal(np.signbit(got[~np.isnan(got)]), np.signbit(meant[~np.isnan(meant)]))
 
 
 @settings(deadline=None)
@@ -65,12 +68,14 @@ def test_a_case_comes_back_as_it_was(data):
     }
     with np.errstate(over="ignore"):  # in float32
         asked = Case(task, data.draw(doubles), tuple(data.draw(st.lists(st.sampled_from(runner.KEYS), min_size=1))), **request)
+    asked.max_calls = data.draw(st.integers(1, 10**9))
     sent = {"cmd": "run", "seq": 3, "limit_s": 1.5, "record": False, "case": wire.case_to_json(asked)}
     REQUESTS.validate(sent)
     later = json.loads(json.dumps(sent, allow_nan=False))["case"] | {"a key of a later version": 1}
     got = wire.case_from_json(later, None)
     for attribute in names:
-        np.testing.assert_array_equal(getattr(got, attribute), getattr(asked, attribute), strict=isinstance(getattr(asked, attribute), np.ndarray))
+        before, after = getattr(asked, attribute), getattr(got, attribute)
+        np.testing.assert_array_equal(after, before, strict=isinstance(before, np.ndarray))
     assert repr(got._base) == repr(asked._base)
     with np.errstate(invalid="ignore"):
         expected, value = (f(np, problem.z0, 0.3, problem.theta) for f in (problem.rhs, got._rhs))
@@ -78,7 +83,7 @@ def test_a_case_comes_back_as_it_was(data):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(doubles, min_size=1, max_size=6), st.sampled_from(["refused", "error", "unsupported", "answered"]), st.text(), st.integers(0, 10**9))
+@given(st.lists(doubles, min_size=1, max_size=6), STATES, st.text(), st.integers(0, 10**9))
 def test_a_reply_comes_back_as_it_was(zs, state, message, n):
     asked = SimpleNamespace(
         wants=("z", "dL/dtheta"), dtype="f64", weights=np.ones((len(zs), 1)), z0=np.ones(1), theta=np.ones(0), ts=np.zeros(len(zs)))
@@ -132,17 +137,17 @@ def test_float32(value, message):
 
 def test_every_question_of_the_suite_can_be_sent(monkeypatch):
     """All problems, vectors, drawn problems and guises of the relations: their dynamics as data are what they are in NumPy, to rounding."""
-    questions = 0
+    seen = set()
 
     class Asked:
         name, version, capabilities, mode, interpolates = "asked", "1", frozenset(CAPABILITIES), "direct", True
 
         def run(self, case):
-            nonlocal questions
-            questions += 1
+            if case._rhs in seen:  # of a plan, most questions are about dynamics that have been asked about
+                raise Refused("enough")
+            seen.add(case._rhs)
             sent = {"cmd": "run", "seq": 1, "limit_s": 1.0, "record": False, "case": wire.case_to_json(case)}
-            if questions % 10 == 0:
-                REQUESTS.validate(sent)
+            REQUESTS.validate(sent)
             got = wire.case_from_json(json.loads(json.dumps(sent))["case"], None)
             point = (np.float64(case.z0), float(case.ts[0]), np.float64(case.theta))
             with np.errstate(all="ignore"):
@@ -152,7 +157,7 @@ def test_every_question_of_the_suite_can_be_sent(monkeypatch):
 
     monkeypatch.setattr(runner, "probe", lambda adapter: "")
     list(runner.run(Asked(), plan(Options())))
-    assert questions > 500
+    assert len(seen) > 60
 
 
 def test_the_probe_uses_the_whole_language():

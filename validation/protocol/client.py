@@ -21,6 +21,7 @@ from . import probing
 from .wire import PROTOCOL, NotProtocol, case_to_json, decoded, number, reply_from_json
 
 OVER = "the run has ended"
+NUMBER = ': a number is a JSON number, a string such as "0x1.8p+1", or "NaN", "INF", "-INF"'
 STOP_SECONDS = 2.0  # after "stop", until it is ended
 
 
@@ -73,7 +74,10 @@ class Command(Remote):
         if self.closed:
             raise _Gone(OVER)
         if self.process is None:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                raise Failed(f"its command cannot be started again: {error}") from None
         assert self.process is not None
         self.seq += 1
         self.process.send(request | {"seq": self.seq})
@@ -142,7 +146,7 @@ def check(answer: dict[str, Any], kind: str) -> None:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault.absolute_path).lstrip(".")
     if fault.validator == "oneOf":
         raise NotProtocol(f"an answer has one of results (with calls), refused, errored, unsupported; this has {sorted(answer)}")
-    hint = ': a number is a JSON number, a string such as "0x1.8p+1", or "NaN", "INF", "-INF"' if fault.validator in ("pattern", "type") else ""
+    hint = NUMBER if fault.validator in ("pattern", "type") else ""
     raise NotProtocol(f"{place + ': ' if place else ''}{fault.message[:200]}{hint}")
 
 

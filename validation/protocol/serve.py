@@ -21,8 +21,8 @@ from ..process import streams
 from ..report.files import Parser
 from .wire import PROTOCOL, case_from_json, number, plain, reply_to_json
 
-DESCRIPTION = """Answer the requests of the conformance suite, lines of JSON, on stdin and stdout: the protocol of validation/PROTOCOL.md, for an
-adapter written in Python. refnode validate --cmd 'refnode serve scipy.RK45' asks SciPy through it."""
+DESCRIPTION = """Answer the requests of the conformance suite, lines of JSON, on stdin and stdout: the protocol of validation/PROTOCOL.md,
+for an adapter written in Python. refnode validate --cmd 'refnode serve scipy.RK45' asks SciPy through it."""
 GRACE = 60.0  # seconds after the end of stdin, for what has been asked before; whoever asked may be gone
 
 

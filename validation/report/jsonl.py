@@ -71,7 +71,7 @@ def header(implementations: list[dict[str, Any]], argv: list[str], seed: int, rt
         "system": platform.system(),
         "machine": platform.machine(),
         "byteorder": sys.byteorder,
-        "implementations": [{key: _without_folders(x, entry) if key == "word" else x for key, x in entry.items()} for entry in implementations],
+        "implementations": [entry | {"word": _without_folders(entry)} if "word" in entry else entry for entry in implementations],
         "argv": [_without_folder(word) for word in argv],
         "seed": seed,
         "rtols": list(rtols),
@@ -107,8 +107,9 @@ def row(result: Result, outcome: str, reason: str = "") -> dict[str, Any]:
     return entry
 
 
-def _without_folders(word: str, implementation: dict[str, Any]) -> str:
-    """Of a command, each of its words."""
+def _without_folders(implementation: dict[str, Any]) -> str:
+    """Its word; of a command, each of its words."""
+    word = implementation["word"]
     return " ".join(map(_without_folder, word.split(" "))) if implementation.get("option") == "--cmd" else _without_folder(word)
 
 

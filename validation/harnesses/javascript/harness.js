@@ -36,7 +36,8 @@ function run({ case: asked }) {
     return f(z, t, theta);
   };
   if (asked.method || asked.dtype !== "f64") return { unsupported: { capability: asked.method ? `fixed:${asked.method}` : asked.dtype } };
-  if (!ts.every((t, i) => i === 0 || (t - ts[i - 1]) * (t1 - t0) >= 0)) return { refused: { message: "the times neither increase nor decrease" } };
+  const monotone = ts.every((t, i) => i === 0 || (t - ts[i - 1]) * (t1 - t0) >= 0);
+  if (!monotone) return { refused: { message: "the times neither increase nor decrease" } };
 
   const solver = new Solver(z0.length), zs = ts.map((t) => (t === t0 ? z0 : null));
   Object.assign(solver, { relativeTolerance: number(asked.rtol), absoluteTolerance: number(asked.atol), denseOutput: true });
