@@ -9,8 +9,9 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = ["01_from_resnet_to_ode", "02_the_adjoint_line_by_line", "03_the_engine", "04_solvers", "05_which_gradient",
-         "06_reading_the_generated_code", "07_continuous_normalizing_flows"]
-LONG = {"02_the_adjoint_line_by_line", "04_solvers", "05_which_gradient", "07_continuous_normalizing_flows"}  # more than 15 s with its kernel
+         "06_reading_the_generated_code", "07_continuous_normalizing_flows", "09_latent_odes"]
+LONG = {"02_the_adjoint_line_by_line", "04_solvers", "05_which_gradient", "07_continuous_normalizing_flows",  # more than 15 s with its kernel
+        "09_latent_odes"}
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 
 
