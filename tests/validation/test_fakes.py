@@ -144,10 +144,12 @@ def test_hard_coded_answers_are_caught_by_relations_and_by_another_seed():
     tasks = [task for where in parts if (task := task_for(*where, 0))]
     mains = [task_for(name, way, "main", 0) for name in names for way in ("forward", "reversed")]
     tasks += [restart_task(main, main.values) for main in mains]
-    tasks += [Task(p, p.z0, np.array([p.t0, 0.9 * p.t0 + 0.1 * p.t1]), p.weights[:2]) for p in map(problems().get, ("P04", "P10"))]  # the probe
+    for p in map(problems().get, ("P04", "P10")):  # what the probe asks
+        tasks.append(Task(p, p.z0, np.array([p.t0, 0.9 * p.t0 + 0.1 * p.t1]), p.weights[:2]))
     adapter = fakes.HardcodesVectors(problems(), tasks)
     adapter.capabilities = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "grad:t"})
-    found = {seed: {r.check for r in run(adapter, Plan(CHECKS, names, rtols=(1e-4,), seed=seed)) if r.verdict.state == "fail"} for seed in seeds}
+    plans = {seed: Plan(CHECKS, names, rtols=(1e-4,), seed=seed) for seed in seeds}
+    found = {seed: {r.check for r in run(adapter, made) if r.verdict.state == "fail"} for seed, made in plans.items()}
     assert found == {0: set(), 1: {"solve.output_times", "grad.split", "grad.split_t"}}
     drawn = run(adapter, plan(Options(only=tuple(all_relations()), problem=("draw-0", "draw-1"))))
     assert {result.check for result in drawn if result.verdict.state == "fail"} == {"solve.autonomise"}

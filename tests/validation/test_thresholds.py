@@ -1,4 +1,4 @@
-"""The threshold of every gating check, pinned from both sides: an answer off by 0.99 times the allowed error passes, by 1.01 times it fails.
+"""The threshold of every gating check, pinned from both sides: off by 0.99 times the allowed error passes, by 1.01 times it fails.
 
 What is allowed is written here once more, from validation/README.md and the docstrings of the checks. A required check that is in none of
 the tables below is a failure of the last test.
