@@ -445,7 +445,7 @@ WRONG_BY_A_THOUSANDTH = {
 }
 
 
-@pytest.mark.parametrize("function", WRONG_BY_A_THOUSANDTH, ids=str)
+@pytest.mark.parametrize("function", WRONG_BY_A_THOUSANDTH, ids=lambda function: function.__name__)
 def test_check_grads_catches_wrong_rules(function, monkeypatch):
     f = WRONG_BY_A_THOUSANDTH[function]
     check_grads(f, X)
