@@ -88,8 +88,8 @@ def _scores(rows: Rows, notes: dict[str, Any]) -> str:
 def _cut_short(rows: Rows) -> str:
     left = [row for row in rows.values() if row["ways"] and not row["checks"]]
     short = sum(row["asked"] < row["ways"] for row in left)
-    return (f"That is a lower bound: of the {len(left)} that are left, {short} were asked by the quickest ways alone (`asked` of `ways` in the "
-            "matrix), because this run was short of time.")
+    return (f"That is a lower bound: of the {len(left)} that are left, {short} were asked by the quickest ways alone (`asked` of `ways` in "
+            "the matrix), because this run was short of time.")
 
 
 def _one_check(rows: Rows, known: dict[str, Mutant]) -> str:
