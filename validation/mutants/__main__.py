@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--stage", choices=("suite", "tests", "bits"), default="suite",
                      help="the suite (default); the tests, for what it did not kill; the bits of all answers to vectors, for the ids given")
     run.add_argument("--seconds", type=float, default=math.inf, help="ask the quickest ways that take so long together (default: all)")
-    run.add_argument("--first", metavar="ID=WAY,...", default="", help="ask a mutant by this way before the quickest")
+    run.add_argument("--first", metavar="ID=WAY,...", default="", help="ask a mutant by this way (or file of tests) first")
     run.add_argument("--base", type=Path, default=BASE, help="what refnode itself does (%(default)s); delete it when that changes")
     run.add_argument("--file", type=Path, default=text.MATRIX, help="where the outcomes are written, each as it comes")
     return parser
@@ -62,7 +62,10 @@ def _run(options: argparse.Namespace, known: dict[str, Mutant]) -> None:
                 outcome = tree.suite(mutant, options.seconds, first.get(mutant.id, ""))
             else:
                 outcome = Outcome(mutant.id, **{key: value for key, value in rows[mutant.id].items() if key != "lines"})
-                (tree.test if options.stage == "tests" else tree.bits)(mutant, outcome)
+                if options.stage == "tests":
+                    tree.test(mutant, outcome, first.get(mutant.id, ""))
+                else:
+                    tree.bits(mutant, outcome)
             rows[mutant.id] = {key: value for key, value in asdict(outcome).items() if key != "id"} | {"lines": text.fingerprint(mutant)}
             options.file.write_text(json.dumps({"rows": dict(sorted(rows.items()))}, indent=1) + "\n", encoding="utf-8")
             print(_line(mutant, outcome), flush=True)

@@ -26,7 +26,7 @@ from typing import Any
 
 from .drawing import Mutant, mutated, package
 
-FILE_LIMIT, TESTS_LIMIT = 100, 200  # seconds of processor time: one file of tests, all of them
+FILE_LIMIT, TESTS_LIMIT = 90, 200  # seconds of processor time: one file of tests, all of them
 IGNORED = shutil.ignore_patterns("__pycache__", "*.ipynb", "notebooks", ".git", "*.png")
 
 
@@ -95,11 +95,11 @@ class Tree:
             outcome.way = ways[sum("way" in row for row in found)] if ways and found else ""
         return outcome
 
-    def test(self, mutant: Mutant, outcome: Outcome) -> None:
-        """What the tests find, in the files nearest to the mutant."""
+    def test(self, mutant: Mutant, outcome: Outcome, first: str) -> None:
+        """What the tests find, in the files nearest to the mutant; the one named comes first."""
         with self._mutated(mutant):
             left = float(TESTS_LIMIT)
-            for file in nearest(self.root, mutant):
+            for file in dict.fromkeys([*([first] if first else []), *nearest(self.root, mutant)]):
                 if left <= 0:
                     break
                 failed, seconds = self._tests(file, min(FILE_LIMIT, int(left) + 1))
@@ -107,7 +107,7 @@ class Tree:
                 if failed:
                     outcome.test = failed
                     return
-                outcome.tests.append(file)
+                outcome.tests.append(file if seconds < FILE_LIMIT - 1 else f"{file} (to the limit of time)")
 
     def bits(self, mutant: Mutant, outcome: Outcome) -> None:
         """Whether any bit of any answer to a vector is another one, by the ways that come to the mutated function."""
@@ -136,7 +136,8 @@ class Tree:
                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5)))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        failed = [line.split(" ")[1] for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        lines = [line.partition(" ")[2] for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        failed = [line.partition(" - ")[0] for line in lines]
         return (failed[0] if failed else f"{file}: collection" if run.returncode > 1 else ""), seconds
 
     def _asked(self, *words: str, check: bool = False) -> int:
@@ -148,7 +149,7 @@ class Tree:
 
     def _environment(self) -> dict[str, str]:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        return {**os.environ, **threads, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, **threads, "PYTHONPATH": str(self.root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 class _Mutated:

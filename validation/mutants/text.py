@@ -30,7 +30,7 @@ def text() -> str:
         notes["head"].format(drawn=NUMBER, by_hand=by_hand, seed=SEED, places=", ".join(PLACES)),
         _scores(rows, notes),
         _one_check(rows, known),
-        _idle(rows, notes),
+        _idle(rows, notes, known),
         _tests_only(rows, notes, known),
         _equivalent(rows, notes, known),
         _survivors(rows, notes, known),
@@ -81,15 +81,22 @@ def _scores(rows: Rows, notes: dict[str, Any]) -> str:
     together, came = n["suite"] + n["tests"], n["reached"]
     lines += ["", f"Percentages are of the mutants that are not equivalent. Suite and tests together: {together} of {living} "
               f"({_percent(together, living)}). The suite comes to the mutated function at all in {came} of them, and kills "
-              f"{n['reached, killed']} of these ({_percent(n['reached, killed'], came)})."]
+              f"{n['reached, killed']} of these ({_percent(n['reached, killed'], came)}). {_cut_short(rows)}"]
     return "\n".join(lines)
+
+
+def _cut_short(rows: Rows) -> str:
+    left = [row for row in rows.values() if row["ways"] and not row["checks"]]
+    short = sum(row["asked"] < row["ways"] for row in left)
+    return (f"That is a lower bound: of the {len(left)} that are left, {short} were asked by the quickest ways alone (`asked` of `ways` in "
+            "the matrix), because this run was short of time.")
 
 
 def _one_check(rows: Rows, known: dict[str, Mutant]) -> str:
     lines = ["## Killed by one check only", "", "By the way into refnode that killed first; others were not asked any more.", "",
              "| mutant | what it is | check | way |", "|---|---|---|---|"]
     for id, row in rows.items():
-        if len(row["checks"]) == 1 and row["checks"][0] not in ("probe", "start", "time"):
+        if id[0] != "C" and len(row["checks"]) == 1 and row["checks"][0] not in ("probe", "start", "time"):
             lines.append(f"| {id} | {_what(known[id])} | {row['checks'][0]} | {row['way']} |")
     return "\n".join(lines)
 
@@ -100,20 +107,20 @@ def idle(rows: Rows) -> list[str]:
     return [check.id for check in everything().values() if check.level == "required" and check.id not in killers]
 
 
-def _idle(rows: Rows, notes: dict[str, Any]) -> str:
-    killers = Counter(check for row in rows.values() for check in row["checks"])
-    lines = ["## How many mutants each check kills", "", ", ".join(f"{check} {n}" for check, n in killers.most_common()) + "."]
-    if idle(rows):
-        lines += ["", f"Gating checks that kill none of them: {', '.join(idle(rows))}. {notes['idle']}"]
-    else:
-        lines += ["", "There is no gating check that kills none of them."]
+def _idle(rows: Rows, notes: dict[str, Any], known: dict[str, Mutant]) -> str:
+    killers = Counter(check for id, row in rows.items() if id[0] != "C" for check in row["checks"])
+    lines = ["## How many mutants each check kills", "", ", ".join(f"{check} {n}" for check, n in killers.most_common()) + ".", ""]
+    lines += [notes["by check"], "", "| mutant | made for | checks that kill it | way |", "|---|---|---|---|"]
+    lines += [f"| {id} | {known[id].why} | {', '.join(row['checks'])} | {row['way']} |" for id, row in rows.items() if id[0] == "C"]
+    left = idle(rows)
+    lines += ["", f"Gating checks that kill none of all these: {', '.join(left)}. {notes['idle']}" if left else notes["none idle"]]
     return "\n".join(lines)
 
 
 def _tests_only(rows: Rows, notes: dict[str, Any], known: dict[str, Mutant]) -> str:
     lines = ["## Killed by the project's tests alone", "", notes["tests only"], ""]
     reasons = notes["unseen"]
-    alone = [id for id, row in rows.items() if state(id, row, notes) == "tests"]
+    alone = [id for id, row in rows.items() if state(id, row, notes) == "tests" and id[0] != "C"]
     for reason in dict.fromkeys(reasons[id] for id in alone if id in reasons):
         lines += [f"**{reason}**", "", "| mutant | what it is | first test |", "|---|---|---|"]
         mine = [id for id in alone if reasons.get(id) == reason]
