@@ -30,8 +30,8 @@ from refnode.models.convolutional import (
 from refnode.models.nets import mlp, mlp_init
 from refnode.models.odenet import ode_block
 
-FULL: dict[str, Any] = {"channels": 8, "groups": 4, "steps of Adam": 1000, "every": 100, "batch": 32, "rate": 5e-3, "MLP": 300, "blocks": 6, "steps": 2,
-                        "tolerance": 1e-3, "test": 2000, "memory tolerances": [1e-2, 1e-3, 1e-4, 1e-5], "repeats": 2}
+FULL: dict[str, Any] = {"channels": 8, "groups": 4, "steps of Adam": 1000, "every": 100, "batch": 32, "rate": 5e-3, "MLP": 300, "blocks": 6,
+                        "steps": 2, "tolerance": 1e-3, "test": 2000, "memory tolerances": [1e-2, 1e-3, 1e-4, 1e-5], "repeats": 2}
 QUICK: dict[str, Any] = FULL | {"channels": 4, "steps of Adam": 4, "every": 2, "batch": 8, "test": 40, "memory tolerances": [1e-2, 1e-4],
                                 "repeats": 1}
 f = rn.compiled(conv_dynamics(FULL["groups"]))
