@@ -43,7 +43,7 @@ def test_elimination_is_cubic():
 
 def test_they_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(x1, "QUICK", x1.FULL | {"epochs": 1})
-    monkeypatch.setattr(x8, "QUICK", x8.FULL | {"batches": [3], "tolerances": [1e-3], "oscillators": [2]})
+    monkeypatch.setattr(x8, "QUICK", x8.FULL | {"batches": [3], "tolerances": [1e-3], "oscillators": [2], "fast": 50.0})
     monkeypatch.setattr(x10, "QUICK", x10.FULL | {"units": [1, 2, 3]})
     monkeypatch.setattr(e14, "QUICK", e14.FULL | {"steps": 3, "points": 20, "tests": 50})
     assert main(["paper", "X8", "X10", "E14", "--quick", "--output", str(tmp_path)]) == 0

@@ -75,6 +75,8 @@ def test_x1_on_mnist(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_wrong_calls(folder, tmp_path, capsys):
+    with pytest.raises(BadFile, match="24 images to train on are less than a batch of 32"):
+        mnist.run(tmp_path, [0], False, folder)
     for argv, message in ((["X1", "X2", "--mnist", str(folder)], "--mnist is for X1 alone"), (["--mnist", str(folder)], "--mnist is for X1 alone"),
                           (["X1", "--mnist", str(tmp_path / "none"), "--output", str(tmp_path / "o")], "there is no folder")):
         with pytest.raises(SystemExit):

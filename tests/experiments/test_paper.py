@@ -101,6 +101,8 @@ def test_a_report_keeps_other_experiments_and_prints_the_same_without_rich(tmp_p
     (["X3", "--seeds", "1", "1"], "seeds are different whole numbers from 0 on"),
     (["X3", "--seeds", "-1"], "seeds are different whole numbers from 0 on"),
     (["X3", "--output", "/nowhere/at/all"], "there is no folder at to make it in"),
+    (["X3", "--output", __file__], "that is a file; give the name of a folder"),
+    (["X1", "x"], "there is no experiment x; there are: X"),
 ])
 def test_nonsense_is_refused(argv, message, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -46,6 +46,8 @@ def run(argv: list[str]) -> int:
     folder = Path(options.output)
     if not folder.absolute().parent.is_dir():
         parser.error(f"--output {options.output}: there is no folder {folder.absolute().parent.name} to make it in")
+    if folder.exists() and not folder.is_dir():
+        parser.error(f"--output {options.output}: that is a file; give the name of a folder")
     for package in ("matplotlib", "sklearn", "tqdm"):  # needed at the end, or on the way; better said at the start
         importlib.import_module(package)
     folder.mkdir(exist_ok=True)
