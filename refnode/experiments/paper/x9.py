@@ -2,11 +2,11 @@
 
 1. ode_demo: 1000 states on [0, 25] from (2, 0); batches of 20 windows of 10 states; a network 2-50-2 of the cubes with weights from N(0, 0.1^2);
    mean absolute error, RMSprop, dopri5 at 1e-7 and 1e-9.
-2. ode_net: 30 states on [0, 1.5]; one trajectory; a network 2-150-2 with ReLU of the state itself; Adam.
+2. ode_net: 30 states on [0, 1.5]; one trajectory; a network 2-150-2 with ReLU of the state itself; Adam, tolerance 0.01.
 The truth loses y_1^4 + y_2^4 at the rate 0.4 (y_1^6 + y_2^6) exactly: that checks the solves. `refnode demo` is a noisy variant of the first.
 Paper: sec. 2, Appendix D (the code that these files belong to)
-Deviation: fewer steps than there; the optimisers' defaults are ours; ode_net at tolerance 1e-3, since at 0.01, its own, the state that is solved
-backwards misses the stored one by more than 1 % on the way, which refnode's adjoint refuses.
+Deviation: fewer steps than there; the optimisers' defaults are ours. ode_net takes the gradient of its steps: the state that is solved backwards
+at 0.01 misses the stored one by more than 1 %, which the adjoint refuses, and at 0.001 by so many tolerances that it warns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from refnode.models.optimisers import rmsprop_init, rmsprop_step
 
 FULL: dict[str, Any] = {
     "ode_demo": {"t1": 25.0, "states": 1000, "window": 10, "batch": 20, "hidden": 50, "steps": 1000, "rate": 1e-3, "rtol": 1e-7, "atol": 1e-9},
-    "ode_net": {"t1": 1.5, "states": 30, "hidden": 150, "steps": 600, "rate": 1e-2, "rtol": 1e-3, "atol": 1e-5}}
+    "ode_net": {"t1": 1.5, "states": 30, "hidden": 150, "steps": 600, "rate": 1e-2, "rtol": 1e-2, "atol": 1e-4}}
 QUICK: dict[str, Any] = {name: settings | {"steps": 60} for name, settings in FULL.items()}
 Y0 = np.array([2.0, 0.0])
 FALLS, KEPT = 10.0, 1e-8
@@ -92,7 +92,7 @@ def losses(settings: dict[str, Any], name: str, stats: rn.Stats | None = None) -
         return np.mean(np.abs(rn.odeint(of_cubes, seen[0], ts[:n], theta, **solver) - seen))
 
     def whole(theta: Any, rng: np.random.Generator) -> Any:
-        return np.mean(np.abs(rn.odeint(of_state, Y0, ts, theta, **solver) - ys))
+        return np.mean(np.abs(rn.odeint(of_state, Y0, ts, theta, gradient="discrete", **solver) - ys))
 
     return windows if name == "ode_demo" else whole
 
