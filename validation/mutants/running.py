@@ -102,12 +102,12 @@ class Tree:
             for file in dict.fromkeys([*([first] if first else []), *nearest(self.root, mutant)]):
                 if left <= 0:
                     break
-                failed, seconds = self._tests(file, min(FILE_LIMIT, int(left) + 1))
+                failed, passed, seconds = self._tests(file, min(FILE_LIMIT, int(left) + 1))
                 left -= seconds
                 if failed:
                     outcome.test = failed
                     return
-                outcome.tests.append(file if seconds < FILE_LIMIT - 1 else f"{file} (to the limit of time)")
+                outcome.tests.append(file if passed else f"{file} (to the limit of time)")
 
     def bits(self, mutant: Mutant, outcome: Outcome) -> None:
         """Whether any bit of any answer to a vector is another one, by the ways that come to the mutated function."""
@@ -128,8 +128,8 @@ class Tree:
         """Delete the copy."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _tests(self, file: str, limit: int) -> tuple[str, float]:
-        """The first test of a file that fails, and the processor time. One that is stopped by the limit has not failed."""
+    def _tests(self, file: str, limit: int) -> tuple[str, bool, float]:
+        """The first test of a file that fails, whether all passed, and the processor time. At the limit neither is so."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=no", file]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run = subprocess.run(command, cwd=self.root, env=self._environment(), capture_output=True, text=True, check=False,
@@ -138,7 +138,7 @@ class Tree:
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         lines = [line.partition(" ")[2] for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         failed = [line.partition(" - ")[0] for line in lines]
-        return (failed[0] if failed else f"{file}: collection" if run.returncode > 1 else ""), seconds
+        return (failed[0] if failed else f"{file}: collection" if run.returncode > 1 else ""), run.returncode == 0, seconds
 
     def _asked(self, *words: str, check: bool = False) -> int:
         command = [sys.executable, "-m", "refnode_validation.mutants.asking", *words]
