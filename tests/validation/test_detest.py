@@ -164,7 +164,7 @@ def test_errors_at_the_steps(name, method):
 
 def test_the_estimate_of_dop853_can_vanish():
     """Its estimate e5^2/sqrt(e5^2 + 0.01 e3^2) is 0 where e5 is, and with a single component nothing else is left to see the error: on A3 at
-    1e-8 two of 42 steps are deceived, by more than 100 tolerances each. SciPy takes the same steps.
+    1e-8 one or two of 42 steps (as sin and exp are rounded) are deceived, by more than 50 tolerances each. SciPy takes the same steps.
     """
     problem, tol = PROBLEMS["A3"], 1e-8
     if "dop853" not in SCIPY:
@@ -172,7 +172,7 @@ def test_the_estimate_of_dop853_can_vanish():
     sol = rn.solve(problem.f, problem.z0, TS, method="dop853", rtol=tol, atol=tol, dense=True)
     t, z = sol.t_steps, sol(sol.t_steps)[:, 0]
     local = np.abs(z[1:] - z[:-1] * np.exp(np.sin(t[1:]) - np.sin(t[:-1]))) / (tol * (1 + np.abs(z[1:])))
-    assert np.sum(local > 50) == 2 and np.median(local) < 0.1
+    assert 1 <= np.sum(local > 50) <= 2 and np.median(local) < 0.1
     theirs = by_scipy(problem, TS, solution("A3"), "dop853", tol)
     assert theirs.error > 100 * gamma("A3") * tol
 

@@ -69,7 +69,7 @@ def verdicts(symptom, limit=20.0):
         ("refuses", "refused", "too stiff for me", 1),
         ("errs", "error", "IndexError: out of range", 1),
         ("calls it unsupported", "fail", "declares what it then calls unsupported: values", 1),
-        ("too many calls", "timeout", "the dynamics were called more than 200000 times", 1),
+        ("too many calls", "timeout", "the dynamics were called more than 100000 times", 1),
         ("warns", "pass", "", 1),
     ],
 )

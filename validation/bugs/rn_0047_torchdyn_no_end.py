@@ -6,7 +6,7 @@ from torchdyn.core import ODEProblem
 calls = []
 
 
-def field(t, x, args=None):
+def _field(t, x, args=None):
     calls.append(t)
     if len(calls) > 3000:
         raise RuntimeError("3000 evaluations")
@@ -14,7 +14,7 @@ def field(t, x, args=None):
 
 
 try:
-    got = len(ODEProblem(field, "dopri5").odeint(torch.ones(1, 1), torch.tensor([0.0, 1.5]))[1])
+    got = len(ODEProblem(_field, "dopri5").odeint(torch.ones(1, 1), torch.tensor([0.0, 1.5]))[1])
 except RuntimeError as error:
     got = f"RuntimeError: {error}"
 expected = "an error about the step size"
