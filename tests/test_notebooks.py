@@ -11,7 +11,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = ["01_from_resnet_to_ode", "02_the_adjoint_line_by_line", "03_the_engine", "04_solvers", "05_which_gradient",
          "06_reading_the_generated_code", "07_continuous_normalizing_flows", "08_supervised_learning", "09_latent_odes",
          "10_validate_your_own_library", "11_errata"]
-LONG = {"02_the_adjoint_line_by_line", "04_solvers", "05_which_gradient", "07_continuous_normalizing_flows",
+LONG = {"02_the_adjoint_line_by_line", "04_solvers", "05_which_gradient", "06_reading_the_generated_code", "07_continuous_normalizing_flows",
         "08_supervised_learning", "09_latent_odes"}  # more than 15 s with its kernel
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 

@@ -113,6 +113,7 @@ def test_refinement():
     assert without_gradient({"rtol": 1e-3, "gradient": "discrete", "backward_rtol": 1e-4, "checkpoints": 3, "stats": None}) == {"rtol": 1e-3}
 
 
+@pytest.mark.slow
 def test_the_flow_that_exploited_its_grid_is_caught():
     """E16, X4: trained with two Euler steps, a flow says that it fits the rings far better than their entropy allows; its log p changes by
     several nats with the steps, and what it calls a density has a mass far from 1. With a step that is controlled, the same training passes.
