@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refnode.autodiff.trace import plain
 from refnode.gradients.select import odeint
 from refnode.models import recurrent
 from refnode.models.elbo import elbo, gaussian_log_prob, reparametrised
@@ -64,17 +65,25 @@ class LatentODE:
     solver: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise ValueError(f"sigma must be a positive standard deviation, not {self.sigma!r}.")
+        if not (isinstance(self.sigma, (int, float, np.number)) and 0 < self.sigma < np.inf):
+            raise ValueError(f"sigma must be a positive, finite standard deviation, not {self.sigma!r}.")
+        if not np.isfinite(self.t0):
+            raise ValueError(f"t0 must be a finite time, not {self.t0!r}.")
 
     def encode(self, theta: Parameters, x: Series) -> tuple[Any, Any]:
-        """Mean and log-variance of q(z(t0) | x), (B, L) each."""
+        """Mean and log-variance of q(z(t0) | x), (B, L) each. ValueError for values that are not finite where the mask is True, and wrong shapes."""
+        values, mask = plain(x.values), np.asarray(x.mask)
+        if np.ndim(values) != 3 or np.shape(values)[:2] != mask.shape:
+            raise ValueError(f"values must have a shape (n, B, D) and the mask (n, B); they have {np.shape(values)} and {mask.shape}.")
+        if not np.all(np.isfinite(values[mask.astype(bool)])):
+            raise ValueError("an observed value is not finite: set the mask to False where a value is missing.")
         return self.recognise(x.values, recurrent.gaps(x.times, x.mask, self.t0), x.mask, theta.recognition)
 
     def latent(self, theta: Parameters, z0: Any, ts: Any) -> Any:
         """z at the times ts (m,), in any order and on both sides of t0, from z(t0) = z0 (B, L): (m, B, L). Paper: eq. (12)"""
-        ts = np.asarray(ts, float)
-        parts = []
+        ts, parts = np.asarray(ts, float), []
+        if ts.ndim != 1 or not ts.size or not np.all(np.isfinite(ts)):
+            raise ValueError(f"ts must be at least one finite time, in one dimension, not {ts}.")
         for side, direction in ((ts >= self.t0, 1), (ts < self.t0, -1)):
             if np.any(side):
                 there, back = np.unique(ts[side], return_inverse=True)

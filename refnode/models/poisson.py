@@ -31,12 +31,14 @@ def with_intensity(f: Callable[..., Any], log_rate: LogRate) -> Callable[..., An
 def latent_and_intensity(f: Callable[..., Any], log_rate: LogRate, z0: Any, ts: Any, theta: Any, **solver: Any) -> tuple[Any, Any]:
     """z(t_i) and Lambda(t_i) = int_{t_0}^{t_i} lambda at the times ts (m,), in one solve of the two together.
 
-    f(z, t, theta) and log_rate(z, theta), which returns one number for each state: () for z0 (D,), (B,) for z0 (B, D); both take the same
-    theta. Returns (m, *z0.shape) and (m,) or (m, B). solver: keywords of `odeint`.
+    f(z, t, theta) and log_rate(z, theta), which returns one number for each state: (...) for z (..., D), so that a component is z[..., 0]; both
+    take the same theta. z0: (D,), or (B, D). Returns (m, *z0.shape) and (m,) or (m, B). solver: keywords of `odeint`.
+    Raises ValueError for a log_rate that returns something else.
     Paper: sec. 5, Poisson process likelihoods. Statement: S62
     """
     if not np.ndim(z0):
         raise ValueError(f"z0 must be a state (D,) or states (B, D), not the number {z0!r}; write [{z0!r}].")
+    one_for_each(np.stack([z0]), log_rate, theta)  # before the solve, and as one state of many: z[0] for z[..., 0] may else go unnoticed
     at_first = np.zeros(np.shape(z0)[:-1])
     return odeint(with_intensity(f, log_rate), (z0, at_first), ts, theta, **solver)
 
@@ -58,11 +60,16 @@ def poisson_log_prob(f: Callable[..., Any], log_rate: LogRate, z0: Any, events: 
     if not np.all(ts[1:] >= ts[:-1]):
         raise ValueError(f"events must be finite, in increasing order and within [t0, t1] = [{t0}, {t1}]; sort them, or leave out those beyond.")
     zs, Lambdas = latent_and_intensity(f, log_rate, z0, ts, theta, **solver)
-    at_events = log_rate(zs[1:-1], theta)
-    if np.shape(at_events) != np.shape(zs[1:-1])[:-1]:
-        raise ValueError(f"log_rate must return one number for each state, shape {np.shape(zs[1:-1])[:-1]} for states {np.shape(zs[1:-1])}, not "
-                         f"shape {np.shape(at_events)}.")
-    return np.sum(at_events, axis=0) - n * Lambdas[-1]
+    return np.sum(one_for_each(zs[1:-1], log_rate, theta), axis=0) - n * Lambdas[-1]
+
+
+def one_for_each(states: Any, log_rate: LogRate, theta: Any) -> Any:
+    """log_rate of states (..., D), in the shape (...) that it must have."""
+    rates = log_rate(states, theta)
+    if np.shape(rates) != np.shape(states)[:-1]:
+        raise ValueError(f"log_rate must return one number for each state, shape {np.shape(states)[:-1]} for states {np.shape(states)}, not "
+                         f"shape {np.shape(rates)}; the first component of states (..., D) is z[..., 0].")
+    return rates
 
 
 def homogeneous_log_prob(N: int, duration: float, realisations: int = 1) -> float:

@@ -47,7 +47,12 @@ def gaps(times: Any, mask: Any, t0: float) -> Any:
 
     times: (n, B), increasing along each series from t0 on, where the mask (n, B) is True.
     """
-    times, mask = np.asarray(times, float), np.asarray(mask, bool)
+    times, given = np.asarray(times, float), np.asarray(mask)
+    if times.ndim != 2 or given.shape != times.shape:
+        raise ValueError(f"times and mask must both have a shape (n, B), of n times and B series; they have {times.shape} and {given.shape}.")
+    if not np.all((given == 0) | (given == 1)):
+        raise ValueError(f"a mask holds True and False, not {given.flat[np.argmax((given != 0) & (given != 1))]!r}.")
+    mask = given.astype(bool)
     before = np.maximum.accumulate(np.concatenate([np.full((1, *times.shape[1:]), t0), np.where(mask, times, t0)]), axis=0)[:-1]
     between = np.where(mask, times - before, 0.0)
     if not np.all(between >= 0):

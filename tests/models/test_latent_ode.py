@@ -157,10 +157,26 @@ def test_what_is_masked_may_be_nan():
 
 
 def test_wrong_arguments_of_the_bound():
-    with pytest.raises(ValueError, match="sigma must be a positive standard deviation, not 0"):
-        LatentODE(0)
+    for sigma in (0, -1.0, np.inf, np.nan, "0.1", np.array([0.1, 0.2])):
+        with pytest.raises(ValueError, match="sigma must be a positive, finite standard deviation, not "):
+            LatentODE(sigma)
+    with pytest.raises(ValueError, match="t0 must be a finite time, not nan"):
+        LatentODE(0.1, t0=np.nan)
     with pytest.raises(ValueError, match=r"noise must have the shape \(3, 4\) of the latent states, not \(1, 4\)"):
         MODEL.elbo(NET, irregular(), np.zeros((1, 4)))
+    x = irregular()
+    with pytest.raises(ValueError, match="an observed value is not finite: set the mask to False"):
+        MODEL.encode(NET, x._replace(values=np.where(x.mask[..., None], np.nan, x.values)))
+    with pytest.raises(ValueError, match=r"values must have a shape \(n, B, D\) and the mask \(n, B\)"):
+        MODEL.encode(NET, x._replace(mask=x.mask.T))
+
+
+@pytest.mark.parametrize("ts", [[0.0, np.nan], [np.nan, 0.0, 1.0], [], [[0.0, 1.0]], [np.inf]])
+def test_times_that_are_none(ts):
+    """A NaN is on neither side of t0: it would vanish, and the rows behind it move up."""
+    for ask in (lambda: MODEL.predict(NET, np.zeros((1, 4)), ts), lambda: MODEL.sample(NET, np.random.default_rng(0), ts, 1, 4)):
+        with pytest.raises(ValueError, match="ts must be at least one finite time, in one dimension"):
+            ask()
 
 
 @pytest.mark.parametrize("gradient", ["adjoint", "discrete"])

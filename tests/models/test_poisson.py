@@ -165,8 +165,16 @@ def test_events_that_are_not_within_the_interval_are_refused(events, t0, t1):
         poisson_log_prob(oscillator, log_rate, Z0, events, t0, t1, THETA)
 
 
+@pytest.mark.parametrize("z0", [Z0, np.stack([Z0, -Z0])])
+def test_the_first_component_of_states_is_not_their_first_row(z0):
+    """z[0] for z[..., 0] has the right shape where there are as many events (or states) as components, and would give another number."""
+    for events in ([], EVENTS[:2], EVENTS):
+        with pytest.raises(ValueError, match=r"the first component of states \(\.\.\., D\) is z\[\.\.\., 0\]"):
+            poisson_log_prob(oscillator, lambda z, theta: z[0], z0, events, 0.0, T, THETA)
+
+
 def test_nonsense_is_refused():
-    with pytest.raises(ValueError, match=r"log_rate must return one number for each state, shape \(4,\) for states \(4, 2\), not shape \(\)"):
+    with pytest.raises(ValueError, match=r"log_rate must return one number for each state, shape \(1,\) for states \(1, 2\), not shape \(\)"):
         poisson_log_prob(oscillator, lambda z, theta: np.sum(z), Z0, EVENTS, 0.0, T, THETA)
     with pytest.raises(ValueError, match=r"z0 must be a state \(D,\) or states \(B, D\), not the number 0\.3"):
         poisson_log_prob(oscillator, log_rate, 0.3, EVENTS, 0.0, T, THETA)

@@ -29,6 +29,15 @@ def test_times_out_of_order_are_refused():
         gaps(TIMES, MASK, 0.6)
 
 
+def test_masks_that_are_none():
+    for wrong in (2.0, -1):
+        with pytest.raises(ValueError, match=f"a mask holds True and False, not .*{wrong}"):
+            gaps(TIMES, MASK * wrong, 0.0)
+    with pytest.raises(ValueError, match=r"must both have a shape \(n, B\), of n times and B series; they have \(3, 2\) and \(2, 3\)"):
+        gaps(TIMES, MASK.T, 0.0)
+    assert np.array_equal(gaps(TIMES, MASK.astype(float), 0.0), gaps(TIMES, MASK, 0.0))
+
+
 def test_the_recognition_network_reads_backwards():
     """S58: by its recursion, written out: the last observation is consumed first, and the first last."""
     between = gaps(TIMES, MASK, 0.0)
