@@ -24,6 +24,16 @@ def test_help_and_no_command(capsys):
     assert capsys.readouterr().out.count("usage: refnode COMMAND") == 2
 
 
+@pytest.mark.parametrize("words", ["errata", "validate --list"])
+def test_a_reader_that_has_enough(words):
+    """refnode ... | head: no traceback."""
+    with subprocess.Popen([sys.executable, "-m", "refnode", *words.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.wait(60)
+
+
 def test_unknown_command(capsys):
     assert main(["valdate"]) == 2
     assert "there is no command 'valdate'" in capsys.readouterr().err

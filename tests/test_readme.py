@@ -23,9 +23,8 @@ def test_the_example_prints_what_readme_shows():
         exec(code, {})
     computed, proved = ([line.split("proved:") for line in text.splitlines()] for text in (printed.getvalue(), shown))
     assert len(computed) == 7
-    for (x, ball), (x_shown, ball_shown) in zip(computed, proved, strict=True):
-        assert float(x) == pytest.approx(float(x_shown), abs=1e-8)
-        assert ball == ball_shown
+    assert computed == proved  # the digits that are printed are the same on every machine
+    for x, ball in computed:
         assert float(x) == pytest.approx(float(ball.split()[0][1:]), abs=1e-7)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from . import case
 from .case import CAPABILITIES, Reply
 from .checks.parts import PARTS, directions, may_refuse, problem_named, restart_task, task_for
-from .checks.registry import FLOWS, GRADIENTS, Answer, Check
+from .checks.registry import GRADIENTS, NEEDS, Answer, Check
 from .probe import probe
 from .problems.catalog import problems
 from .relations.posed import Posed
@@ -20,7 +20,7 @@ from .relations.relation import Ask, Relation, verdict
 from .verdicts import Verdict, judge
 
 RTOLS = (1e-4, 1e-7, 1e-10)
-KEYS = ("z", *GRADIENTS, "d2L/dz0", "d2L/dtheta", *FLOWS)
+KEYS = tuple(NEEDS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ STATES = {
     "unsupported": "not among its capabilities; never counted as a pass",
     "skipped": "its package is not installed",
     "not-run": "the run ended before, or its process did so too often",
-    "harness-broken": "the probe failed: the adapter is at fault, no library is blamed",
+    "harness-broken": "the probe failed: the contract is not kept, or an easy problem is missed by far; nothing more was asked",
 }
 KAPPA_STEP_END = 10.0
 KAPPA_INTERPOLATED = 40.0

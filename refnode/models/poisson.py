@@ -49,13 +49,15 @@ def poisson_log_prob(f: Callable[..., Any], log_rate: LogRate, z0: Any, events: 
 
         log p = sum_i log lambda(z(t_i)) - int_{t0}^{t1} lambda(z(t)) dt
 
-    z0: (D,), z(t0); or (B, D), and (B,) comes back: the same events under B latent states. events: (N,), increasing; N may be 0.
+    z0: (D,), z(t0); or (B, D), and (B,) comes back: the same events under B latent states. events: (N,), none before the last; N may be 0.
     realisations: how many independent realisations the events come from, all in one list; the integral counts so many times. The value moves
     with an event by d log lambda/dz . f at its time.
     Raises ValueError for events that are not in order or not within [t0, t1].
     Paper: sec. 5, Poisson process likelihoods. Statement: S61, S63, S64
     """
     n = whole_number("realisations", realisations)
+    if np.ndim(events) != 1:
+        raise ValueError(f"events must be times (N,), of one realisation or of all in one list, not of the shape {np.shape(events)}.")
     ts = np.concatenate([np.stack([t0]), events, np.stack([t1])])
     if not np.all(ts[1:] >= ts[:-1]):
         raise ValueError(f"events must be finite, in increasing order and within [t0, t1] = [{t0}, {t1}]; sort them, or leave out those beyond.")

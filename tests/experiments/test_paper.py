@@ -100,15 +100,27 @@ def test_a_report_keeps_other_experiments_and_prints_the_same_without_rich(tmp_p
     (["X99"], "there is no experiment X99; there are: X"),
     (["X3", "--seeds", "1", "1"], "seeds are different whole numbers from 0 on"),
     (["X3", "--seeds", "-1"], "seeds are different whole numbers from 0 on"),
-    (["X3", "--output", "/nowhere/at/all"], "there is no folder at to make it in"),
+    (["X3", "--output", "/nowhere/at/all"], "there is no folder /nowhere/at to make it in"),
     (["X3", "--output", __file__], "that is a file; give the name of a folder"),
-    (["X1", "x"], "there is no experiment x; there are: X"),
+    (["X1", "x"], "there is no experiment X; there are: X"),
 ])
 def test_nonsense_is_refused(argv, message, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["paper", *argv])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_not_computed_again_is_said(tmp_path, capsys):
+    Results(tmp_path, "X3", {}).part("a", lambda: {})
+    assert capsys.readouterr().err == ""
+    Results(tmp_path, "X3", {})
+    assert capsys.readouterr().err == f"X3: 1 part of it from {tmp_path / 'X3.json'}; to compute again, give another --output.\n"
+
+
+def test_names_of_experiments_in_lower_case(tmp_path, capsys):
+    assert main(["paper", "x10", "--quick", "--output", str(tmp_path)]) == 0
+    assert "X10: The cost of a density" in capsys.readouterr().out
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path, capsys):

@@ -7,6 +7,7 @@ import pytest
 
 import refnode as rn
 from refnode.gradients.backward import seminorm
+from refnode.gradients.select import GRADIENTS
 from refnode.tree import Raveler
 from tests.gradients.test_algorithms import TB, TIGHT, difference
 from tests.zoo import FORCED_THETA, autonomous_mlp, forced, mlp_parameters
@@ -247,6 +248,22 @@ def test_reconstruction_is_measured_and_warned_about():
     for n in (11, 2):
         with pytest.raises(rn.ReconstructionError, match="add observation times"):
             gradient(n, rn.Stats())
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+def test_where_the_state_cannot_be_found_again(gradient):
+    """What README says of lam = 50, z(0) = 1, ts = [0, 10], L = z(10), rtol = atol = 1e-6: the right number, within 1e-4, or none."""
+    method = {"method": "reversible_heun"} if gradient == "reversible" else {}
+
+    def found():
+        return rn.grad(lambda lam: rn.odeint(contracting, 1.0, [0.0, 10.0], lam, rtol=1e-6, atol=1e-6, gradient=gradient, **method)[-1])(50.0)
+
+    if gradient in ("adjoint", "reversible"):
+        with pytest.raises(rn.SolverError):
+            found()
+    else:
+        exact = rn.grad(lambda lam: contracting_observed(lam, 10.0))(50.0)
+        assert abs(found() - exact) < 1e-4 * abs(exact)
 
 
 def test_a_failure_in_the_backward_solve_says_where():

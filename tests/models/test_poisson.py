@@ -174,6 +174,8 @@ def test_the_first_component_of_states_is_not_their_first_row(z0):
 
 
 def test_nonsense_is_refused():
+    with pytest.raises(ValueError, match=r"events must be times \(N,\), of one realisation or of all in one list, not of the shape \(2, 1\)"):
+        poisson_log_prob(oscillator, log_rate, Z0, [[0.1], [0.2]], 0.0, T, THETA)
     with pytest.raises(ValueError, match=r"log_rate must return one number for each state, shape \(1,\) for states \(1, 2\), not shape \(\)"):
         poisson_log_prob(oscillator, lambda z, theta: np.sum(z), Z0, EVENTS, 0.0, T, THETA)
     with pytest.raises(ValueError, match=r"z0 must be a state \(D,\) or states \(B, D\), not the number 0\.3"):

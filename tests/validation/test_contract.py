@@ -18,6 +18,7 @@ from refnode_validation.problems.catalog import problems
 from refnode_validation.problems.exact import forward
 from refnode_validation.protocol import serve
 from refnode_validation.protocol.client import Command
+from refnode_validation.protocol.wire import case_to_json
 from refnode_validation.report import jsonl
 from refnode_validation.runner import run
 
@@ -171,10 +172,27 @@ def test_requests_that_cannot_be_read_are_answered():
     for request, message in [
         ({"cmd": "dance", "seq": 7}, "there is no request 'dance': there are start, probe, run and stop"),
         ({"seq": 7}, "there is no request None"),
-        ({"cmd": "run", "seq": 7}, "cannot read the request: KeyError: 'case'"),
+        ({"cmd": "run", "seq": 7}, "cannot read the request: it has no 'case'"),
         ({"cmd": "probe", "seq": 7, "dynamics": {}, "points": []}, "cannot read the request: ValueError: dynamics are an object"),
     ]:
         said = serve.answer(adapter, request)
         assert said["seq"] == 7
         assert message in said["errored"]["message"]
         assert json.loads(json.dumps(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("wants", "request_", "lacking"),
+    [
+        (("z", "dL/dz0", "dL/dt"), {}, "grad:z0, grad:t"),
+        (("d2L/dz0", "d2L/dtheta"), {}, "grad:second"),
+        (("dL/dq",), {}, "dL/dq"),
+        (("z",), {"method": "rk4", "steps": 3}, "fixed:rk4"),
+        (("z",), {"dtype": "f32"}, "f32"),
+        (("z",), {"max_steps": 3}, "max_steps"),
+    ],
+)
+def test_serve_does_not_ask_for_what_is_not_declared(wants, request_, lacking):
+    case = case_to_json(Case(forward(problems()["P10"]), 1e-6, wants, **request_))
+    said = serve.answer(serve.find("scipy.RK45"), {"cmd": "run", "seq": 7, "case": case})
+    assert said == {"seq": 7, "unsupported": {"capability": lacking}}

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from refnode_validation import cli, protocol
 from refnode_validation.arguments import parse, plan_of
+from refnode_validation.case import CAPABILITIES, MODES
 from refnode_validation.protocol import client, probing, serve
 from refnode_validation.protocol.wire import decoded
 from refnode_validation.report import jsonl
@@ -166,6 +167,8 @@ def test_the_page_names_what_the_code_has():
     assert process.RESTARTS == 5 and "after five new processes" in page
     assert all(re.search(rf"\b{operation}\b", page) for operation in OPERATIONS)
     assert serve.PROTOCOL == 1
+    assert all(f'`"{mode}"`' in page for mode in MODES)
+    assert set(re.findall(r'`"((?:values|time:|grad:|stats:|max_)\w*)"`', page)) < set(CAPABILITIES)
 
 
 def test_nothing_private_is_kept_with_the_harnesses():

@@ -11,6 +11,7 @@ from ..verdicts import Comparison, allowed_error, kappa
 Level = Literal["required", "recommended", "informative"]
 FLOWS = {"log p": "flow:log_prob", "dlogp/dx": "flow:grad", "dlogp/dtheta": "flow:grad", "dlogp/dt": "flow:grad_t"}
 GRADIENTS = {"dL/dz0": "grad:z0", "dL/dtheta": "grad:theta", "dL/dt": "grad:t"}
+NEEDS = {"z": "values", **GRADIENTS, "d2L/dz0": "grad:second", "d2L/dtheta": "grad:second", **FLOWS}  # the capability of each want
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,7 @@ def check(
     every_rtol: bool = False,
 ) -> Check:
     """A Check whose needs follow from its wants: the capability of each, and time:backward if it runs backward only."""
-    capability = {"z": "values", "d2L/dz0": "grad:second", "d2L/dtheta": "grad:second", **GRADIENTS, **FLOWS}
-    derived = {capability[want] for want in wants} | {"values"} | set(needs)
+    derived = {NEEDS[want] for want in wants} | {"values"} | set(needs)
     if directions == ("reversed",):
         derived.add("time:backward")
     return Check(id, tuple(statements.split()), level, part, directions, wants, tuple(sorted(derived)), also, every_rtol, judge)

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..case import reply_of
+from ..case import Case, reply_of
+from ..checks.registry import NEEDS
 from ..impls.loading import KNOWN, load
 from ..ir.dynamics import parse
 from ..ir.source import function
@@ -75,8 +76,12 @@ def answer(adapter: Any, request: dict[str, Any]) -> dict[str, Any]:
         if command != "run":
             return seq | {"errored": {"message": f"there is no request {command!r}: there are start, probe, run and stop"}}
         case = case_from_json(request["case"], [] if request.get("record") else None)
+    except KeyError as key:
+        return seq | {"errored": {"message": f"cannot read the request: it has no {key}"}}
     except Exception as error:  # whatever is wrong with a request, the next one may be right
         return seq | {"errored": {"message": f"cannot read the request: {type(error).__name__}: {error}"}}
+    if lacking := [capability for capability in _needs(case) if capability not in adapter.capabilities]:
+        return seq | {"unsupported": {"capability": ", ".join(lacking)}}
     reply = reply_of(adapter, case)
     if reply.state == "crash":
         raise SystemExit(reply.message)
@@ -120,6 +125,13 @@ def _introduction(adapter: Any) -> dict[str, Any]:
         "implementation": {"name": facts["name"], "version": facts["version"], **python},
         **{name: facts[name] for name in ("capabilities", "mode", "interpolates")},
     }
+
+
+def _needs(case: Case) -> list[str]:
+    """The capabilities without which the suite does not ask such a question; others may."""
+    needs = [NEEDS.get(want, want) for want in case.wants] + [f"fixed:{case.method}"] * (case.method is not None)
+    needs += ["f32"] * (case.dtype == "f32") + ["max_steps"] * (case.max_steps is not None)
+    return list(dict.fromkeys(needs))
 
 
 def _values(request: dict[str, Any]) -> list[Any]:

@@ -22,7 +22,7 @@ def negative(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
 
     Statement: S37
     """
-    return _refusal(ask.reply(task, rtol))
+    return _refusal(ask.reply(task, rtol), WHY[task.id])
 
 
 def max_steps(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
@@ -30,17 +30,17 @@ def max_steps(ask: Ask, task: Posed, rtol: float) -> list[Comparison]:
 
     Statement: S3
     """
-    return _refusal(ask.reply(task, rtol, max_steps=LIMITS[task.id]))
+    return _refusal(ask.reply(task, rtol, max_steps=LIMITS[task.id]), WHY[task.id])
 
 
-def _refusal(reply: Reply) -> list[Comparison]:
+def _refusal(reply: Reply, why: str) -> list[Comparison]:
     if reply.state in ("refused", "error"):
         return [Comparison(reply.message, 0.0, (), math.nan, math.nan)]
     if reply.state != "answered":
         raise NoAnswer(reply)
     end = float(reply.arrays["z"][-1, 0])
     last = (len(reply.arrays["z"]) - 1, 0)
-    return [Comparison("a solution that does not exist: z", math.inf if math.isfinite(end) else 0.0, last, end, math.nan)]
+    return [Comparison(f"an answer where there is none ({why}): z", math.inf if math.isfinite(end) else 0.0, last, end, math.nan)]
 
 
 def _square(xp, z, t, theta):
@@ -63,8 +63,15 @@ CASES = (
     _case("past_the_pole", _square, 1.0, [0.0, 1.5]),
     _case("turns_nan", _root, 1.0, [0.0, 2.0]),
 )
+WHY_CASES = {
+    "nan_start": "z0 is not a number",
+    "turning_back": "the times 0, 0.5, 0.25 turn back; they must increase, or decrease, throughout",
+    "past_the_pole": "z(t) = 1/(1 - t) does not exist from t = 1 on",
+    "turns_nan": "z falls to 0 before the end, and f has a root of z",
+}
 
 NEGATIVE = {id: vector["negative"] for id, vector in vectors.vectors().items() if vector["negative"]}
+WHY = WHY_CASES | {id: question["why"] for id, question in NEGATIVE.items()}
 LIMITS = {id: question["max_steps"] for id, question in NEGATIVE.items() if question["kind"] == "max-steps"}
 WITHOUT_ANSWER = (*(case.id for case in CASES), *(id for id in NEGATIVE if id not in LIMITS))
 TASKS = (*CASES, *(posed(vectors.problem(id)) for id in NEGATIVE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ class Results:
             if stored["settings"] != json.loads(json.dumps(self.settings)):
                 raise OtherSettings(f"{self.path} holds results of other settings; remove it and {self.name}-*.npz, or give another --output.")
             self.parts, self.seconds = stored["parts"], stored.get("processor seconds", {})
+            known = f"{len(self.parts)} part{'s' * (len(self.parts) != 1)}"
+            print(f"{self.name}: {known} of it from {self.path}; to compute again, give another --output.", file=sys.stderr)
 
     @property
     def path(self) -> Path:

@@ -37,6 +37,7 @@ def run(argv: list[str]) -> int:
                                                                                     "--quick 0)")
     parser.add_argument("--mnist", metavar="DIR", help="a folder with MNIST's four files: X1 on them, by a convolutional model, instead of on digits")
     options = parser.parse_args(argv)
+    options.experiments = [name.upper() for name in options.experiments]
     if unknown := [name for name in options.experiments if name not in EXPERIMENTS]:
         parser.error(f"there is no experiment {unknown[0]}; there are: {', '.join(EXPERIMENTS)}.")
     if options.seeds and (min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds)):
@@ -45,7 +46,7 @@ def run(argv: list[str]) -> int:
         parser.error("--mnist is for X1 alone: refnode paper X1 --mnist DIR")
     folder = Path(options.output)
     if not folder.absolute().parent.is_dir():
-        parser.error(f"--output {options.output}: there is no folder {folder.absolute().parent.name} to make it in")
+        parser.error(f"--output {options.output}: there is no folder {folder.parent} to make it in")
     if folder.exists() and not folder.is_dir():
         parser.error(f"--output {options.output}: that is a file; give the name of a folder")
     for package in ("matplotlib", "sklearn", "tqdm"):  # needed at the end, or on the way; better said at the start

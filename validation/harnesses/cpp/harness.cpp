@@ -13,6 +13,8 @@ struct Mine : Implementation {
   // c.z0 (D), c.ts (N), c.theta (P), c.weights (N, D), c.rtol, c.atol.
   Answer solve(Case& c) override {
     Answer answer;
+    for (size_t i = 1; i < c.ts.size(); ++i)
+      if (!((c.ts[i] - c.ts[i - 1]) * (c.ts.back() - c.ts[0]) >= 0)) throw Refused("the times neither increase nor decrease throughout");
     answer.z.push_back(c.z0);
     for (size_t i = 1; i < c.ts.size(); ++i) {
       std::vector<double> z = answer.z.back(), dz(z.size());
