@@ -14,6 +14,10 @@ from ..bench.workloads import leaves, mapped
 jax.config.update("jax_enable_x64", True)
 
 
+# What is compiled runs a few times only: compiling less well takes two thirds of the time.
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True, "xla_cpu_use_fusion_emitters": False}
+
+
 class Tolerances(NamedTuple):
     """What solve needs of a case."""
 
@@ -61,7 +65,7 @@ class Odeint:
         base = Traced(case.base(jnp), case.z0) if case.density else None
         alone = case.wants == ("z",) and not self.differentiated
         question = density if case.density else second if "d2L/dz0" in case.wants else values if alone else gradients
-        compiled = jax.jit(question, static_argnums=self.static)
+        compiled = jax.jit(question, static_argnums=self.static, compiler_options=QUICKLY)
         ts, weights = self.asked(case)
         answer = compiled(self, f, base, Tolerances(case.rtol, case.atol), case.z0, ts, case.theta, weights, case.direction)
         self.differentiated |= question is gradients
