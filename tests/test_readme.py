@@ -9,6 +9,14 @@ import re
 from pathlib import Path
 
 import pytest
+from refnode_validation import cli
+from refnode_validation.arguments import parse, plan_of
+from refnode_validation.bugs.registry import bugs
+from refnode_validation.detest import catalog as detest
+from refnode_validation.impls.loading import load
+from refnode_validation.problems.catalog import problems
+from refnode_validation.stiff import catalog as stiff
+from refnode_validation.vectors.tasks import vectors
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,6 +34,36 @@ def test_the_example_prints_what_readme_shows():
     assert computed == proved  # the digits that are printed are the same on every machine
     for x, ball in computed:
         assert float(x) == pytest.approx(float(ball.split()[0][1:]), abs=1e-7)
+
+
+def test_the_run_that_readme_shows_is_the_plan():
+    """The head of the table, and how many cases every implementation has: what passes, what does not, and what it cannot be asked."""
+    plan = plan_of(parse([]))
+    shown = re.search(r"```\n(Conformance suite.*?)```", README, re.S)[1]
+    assert " ".join(cli._what_is_run(plan).split()) in " ".join(shown.split())
+    rows = re.findall(r"(?m)^([\w.]+): passes (\d+) of (\d+)(.*)$", shown)
+    names = [adapter.name for word in ("refnode", "scipy", "autograd") for adapter in load(word, True).adapters]
+    assert [row[0] for row in rows] == names
+    for _, passes, asked, rest in rows:
+        counts = {what: int(n) for n, what in re.findall(r"(\d+) (fail|refused|unsupported)", rest)}
+        assert int(asked) + counts.pop("unsupported", 0) == len(plan.all_items())
+        assert int(passes) + sum(counts.values()) == int(asked)
+
+
+def test_what_readme_counts():
+    counts = {
+        f"- {len(problems())} closed forms": True,
+        f"- {len(vectors())} **test vectors**": True,
+        f"the {len(bugs())} known bugs": True,
+        f"On {len(detest.PROBLEMS)} DETEST problems": True,
+        f"on {number_in_words(len(stiff.PROBLEMS))} stiff ones": True,
+        f"On {number_in_words(sum(bool(problem.log_det) for problem in problems().values()))} flows with closed forms": True,
+    }
+    assert {text: text in README for text in counts} == counts
+
+
+def number_in_words(n):
+    return ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][n]
 
 
 def test_the_two_commands_stand_at_the_top():
