@@ -12,6 +12,8 @@ from refnode_validation.impls import torchdyn as with_torchdyn
 from refnode_validation.impls import torchode as with_torchode
 from torchdiffeq import odeint, odeint_adjoint
 
+from tests.validation.exact_times import ExactTimes
+
 
 class TorchdiffeqOdeint(with_torchdiffeq.Backprop):
     """Steps end at the output times: no output and no derivative is one of an interpolant."""
@@ -45,29 +47,7 @@ class TorchodeSteps(with_torchode.Autodiff):
         return torchode.AutoDiffAdjoint(torchode.Dopri5(term=term), controller, backprop_through_step_size_control=False)
 
 
-class Times:
-    """dL/dt_i = g_i . f(z_i, t_i) for i > 0, in place of the derivative of an interpolant; dL/dt_0 as it is."""
-
-    def run(self, case):
-        answer = super().run(case)
-        if "dL/dt" in answer and not case.density:
-            f, z = case.dynamics(torch), answer["z"] if "z" in answer else super().run(_values(case))["z"]
-            z, ts, theta = torch.tensor(z), torch.tensor(case.ts), torch.tensor(case.theta)
-            for i in range(1, len(ts)):
-                answer["dL/dt"][i] = case.weights[i] @ f(z[i], ts[i], theta).numpy()
-        return answer
-
-
-def _values(case):
-    """The same question, for z alone."""
-    import copy
-
-    other = copy.copy(case)
-    other.wants = ("z",)
-    return other
-
-
-class TorchodeTimes(Times, TorchodeSteps):
+class TorchodeTimes(ExactTimes, TorchodeSteps):
     """And the derivatives by the output times are those of the solution."""
 
     name = "torchode.AutoDiffAdjoint, constant steps, exact times"
