@@ -336,7 +336,7 @@ EXAMPLES = {
     np.append: [Call(s(3), s(2)), Call(s(2, 3), s(1, 3), 0), Call(s(3), 1.0)],
     np.block: [Call([[s(2, 2), s(2, 1)], [s(1, 2), s(1, 1)]]), Call([s(2), s(3)])],
     np.split: [Call(s(4), 2), Call(s(5), [1, 3]), Call(s(2, 4), 2, 1)],
-    np.array_split: [Call(s(5), 2), Call(s(3, 2), 3)],
+    np.array_split: [Call(s(5), 2), Call(s(3, 2), 3), Call(s(2), 3)],
     np.hsplit: [Call(s(4), 2), Call(s(2, 4), 2)],
     np.vsplit: [Call(s(4, 2), 2)],
     np.dsplit: [Call(s(2, 2, 4), 2)],

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import gc
 import operator
+import re
 import threading
 import time
 import tracemalloc
@@ -541,3 +542,9 @@ def test_concatenating_with_a_plain_list():
     """The list comes first: the place of the array depends on its length."""
     found = grad(lambda z: np.sum(np.concatenate([[0.5, 2.0], z, [1.0]]) * np.arange(6)))(np.ones(3))
     assert found.tolist() == [2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 2), (), (3,)])
+def test_a_value_of_another_shape_than_it_must_have(shape):
+    with pytest.raises(ValueError, match=rf"^f returned shape {re.escape(str(shape))} where the state has shape \(2,\); nothing is broadcast"):
+        pullback(lambda z: np.sum(z) * np.ones(shape), np.ones(2), like=np.ones(2))

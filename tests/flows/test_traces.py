@@ -151,6 +151,15 @@ def flow(trace, f=concatsquash, **solver):
 SQUASH = concatsquash_init(np.random.default_rng(2), (D, 12, D))
 
 
+@pytest.mark.parametrize("m", [1, 3])
+def test_noise_is_drawn_once(m):
+    """The generator is where one draw leaves it, however often the solve asks for f, and its gradient on the way back."""
+    rng, other = np.random.default_rng(8), np.random.default_rng(8)
+    rn.grad(lambda theta: np.sum(flow(rn.hutchinson(m), method="rk4", steps=3).log_prob(theta, Z, rng=rng)))(SQUASH)
+    rn.hutchinson(m).draw(other, Z)
+    assert rng.bit_generator.state == other.bit_generator.state
+
+
 def test_the_noise_is_fixed_for_one_solve():
     """E11, bugs.md H02: two tolerances with the same noise agree within the looser one (both are errors of the same smooth right-hand side).
 

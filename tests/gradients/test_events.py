@@ -106,6 +106,12 @@ def test_what_cannot_be_done_is_said():
         rn.odeint_event(lambda z, t, theta: 1.0 + 0 * z, 0.0, 0.0, 3.0, lambda z, t, theta: z - 2, rtl=1e-3)
 
 
+def test_an_event_that_closes_over_a_differentiated_value_is_refused():
+    """bugs.md C02: its share of the derivative would be missing."""
+    with pytest.raises(rn.TraceError, match=r"^events\[0\] uses a value that is being differentiated by an enclosing function; pass it in theta"):
+        rn.grad(lambda c: rn.odeint_event(lambda z, t, _: z, 1.0, 0.0, 2.0, lambda z, t, _: z - c)[0])(2.0)
+
+
 def test_statistics():
     stats = rn.Stats()
     rn.grad(lambda h0: impact(h0, *START[1:], THETA, 2, stats=stats))(START[0])

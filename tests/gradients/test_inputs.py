@@ -7,6 +7,7 @@ import pytest
 
 import refnode as rn
 from refnode.gradients.inputs import replace_input
+from refnode.gradients.select import GRADIENTS
 from refnode.ode.interpolate import inputs_in
 from refnode.tree import leaves, tree_map
 
@@ -42,6 +43,20 @@ def test_switched_decay(span):
         wanted = np.zeros(len(ts))
         wanted[0], wanted[-1] = u(span[0]), -u(span[1])
         np.testing.assert_allclose(by_ts, wanted, rtol=0, atol=2e-9)
+
+
+@SPANS
+@pytest.mark.parametrize("gradient", [name for name in GRADIENTS if name != "reversible"])
+def test_several_observations_between_two_jumps(span, gradient):
+    """z' = u(t) with u constant by pieces: z(t_i) = z(t_0) + the lengths of the pieces up to t_i times their values; in every gradient method."""
+    u = rn.interpolate([-1.0, 1.1, 3.0], [0.7, -0.4, 0.0], "constant")
+    ts = np.linspace(*span, 9)  # four of them before the jump at 1.1, four behind it
+    lengths = np.diff(np.clip([[-1.0, 1.1, 3.0]], np.minimum(ts, ts[0])[:, None], np.maximum(ts, ts[0])[:, None]), axis=1)
+    lengths *= math.copysign(1.0, span[1] - span[0])
+    zs, back = rn.pullback(lambda u: rn.odeint(lambda z, t, u: u(t), 0.3, ts, u, gradient=gradient, **TIGHT), u)
+    np.testing.assert_allclose(zs, 0.3 + lengths @ u.values[:2], rtol=0, atol=1e-12)
+    weights = np.cos(np.arange(9))
+    np.testing.assert_allclose(back(weights)[0].values[:2], weights @ lengths, rtol=0, atol=1e-11)
 
 
 def problem(kind):

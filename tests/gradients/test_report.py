@@ -90,6 +90,13 @@ def test_off_is_the_distance_from_the_exact_gradient_in_tolerances(name):
     assert abs(report.value - z1**2) < 0.04 * rtol * z1**2
 
 
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
+def test_the_unit_of_the_loss_is_without_influence(unit):
+    """Gradients and their tolerances are in it both; a power of two, so to the bit."""
+    found, other = (gradient_report(decay, 1.3, [0.0, 1.0], 1.7, loss=lambda zs, c=c: c * zs[-1] ** 2, gradients=["discrete"]) for c in (1.0, unit))
+    assert found["discrete"].off == other["discrete"].off > 0
+
+
 def test_reconstruction_and_growth_of_fixed_steps_in_closed_form():
     """Euler, z' = -lam z, x = h lam: n steps forwards and n back multiply by (1 - x^2)^n, and a change of z by (1 + x)^n on the way back."""
     lam, T, steps, n, rtol, atol = 1.7, 2.0, 40, 10, 1e-5, 1e-7

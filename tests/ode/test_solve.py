@@ -480,6 +480,17 @@ def test_next_h_is_a_warm_start():
     np.testing.assert_allclose(z, solve(linear, Z0, [0.0, 30.0]).zs[-1], rtol=40e-6)
 
 
+def test_f_is_never_asked_beyond_the_end():
+    """Not by the probe for the first step either, where t + (t1 - t) is rounded to something beyond t1."""
+    rng, n = np.random.default_rng(0), 0
+    for t, t1 in rng.uniform(0.1, 1.0, (200, 2)).tolist():
+        if t + (t1 - t) != t1:
+            seen, n = [], n + 1
+            solve(lambda z, t, _, seen=seen: seen.append(t) or 1e-3 * z, 1.0, [t, t1])
+            assert min(t, t1) <= min(seen) and max(seen) <= max(t, t1)
+    assert n > 10
+
+
 def test_a_last_step_that_was_cut_short_does_not_shrink_next_h():
     stats = SolveStats()
     solve(linear, Z0, [0.0, 1.0 + 1e-9], first_step=1.0, max_step=1.0, rtol=0.9, atol=10.0, stats=stats)
