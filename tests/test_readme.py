@@ -66,6 +66,30 @@ def number_in_words(n):
     return ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][n]
 
 
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w])")
+
+
+def paper_rows():
+    """(experiment, what was found) of README's table."""
+    for line in README.splitlines():
+        if line.startswith("| `refnode paper"):
+            cells = re.split(r"(?<!\\)\|", line.strip("|"))
+            yield re.search(r"paper (\w+)`", cells[0])[1], cells[2]
+
+
+@pytest.mark.parametrize(("name", "found"), list(paper_rows()))
+def test_what_readme_says_of_the_experiments_is_in_the_report(name, found):
+    """Each number of the last column, to the digits that are printed, is one of the report of the full run (notebooks/paper)."""
+    entry = json.loads((ROOT / "notebooks" / "paper" / "report.json").read_text())[name]
+    reported = [float(x.replace(",", "")) for x in NUMBER.findall(json.dumps([entry["lines"], entry["claims"]]))]
+    reported += [count(claim["cases"]) for claim in entry["claims"] for count in (sum, len)]
+    for word in NUMBER.findall(re.sub(r"Figure \d", "", found)):
+        digits, _, exponent = word.replace(",", "").partition("e")
+        unit = 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+        x = float(word.replace(",", ""))
+        assert any(abs(y - x) <= 0.501 * unit for y in reported), f"{word} is not in the report of {name}"
+
+
 def test_the_two_commands_stand_at_the_top():
     first = README.split("## ")[0]
     assert 'pip install -e ".[validation]" && refnode validate' in first
