@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..checks.catalog import all_checks
+from ..checks.catalog import everything
 from ..outcomes import version_in
 from ..statements import statements
 
@@ -56,7 +56,7 @@ def lint() -> list[str]:
     for id, entry in bugs().items():
         version_in("0", entry["versions"])
         faults += [f"{id} names the unknown statement {name}" for name in entry["statements"] if name not in statements()]
-        faults += [f"{id} names the unknown check {name}" for name in entry["seen_by"] if name not in all_checks()]
+        faults += [f"{id} names the unknown check {name}" for name in entry["seen_by"] if name not in everything()]
         if not entry["reproducer"].startswith(f"rn_{id[3:]}_{entry['library']}_"):
             faults.append(f"{id} has a reproducer of another name: {entry['reproducer']}")
         if not (HERE / entry["reproducer"]).exists():
