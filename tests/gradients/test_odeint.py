@@ -253,7 +253,7 @@ def test_reconstruction_is_measured_and_warned_about():
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_where_the_state_cannot_be_found_again(gradient):
     """What README says of lam = 50, z(0) = 1, ts = [0, 10], L = z(10), rtol = atol = 1e-6: the right number, within 1e-4, or none."""
-    method = {"method": "reversible_heun"} if gradient == "reversible" else {}
+    method = {"method": "reversible_heun", "max_steps": 2000} if gradient == "reversible" else {}
 
     def found():
         return rn.grad(lambda lam: rn.odeint(contracting, 1.0, [0.0, 10.0], lam, rtol=1e-6, atol=1e-6, gradient=gradient, **method)[-1])(50.0)
