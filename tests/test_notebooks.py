@@ -12,9 +12,11 @@ NAMES = ["01_from_resnet_to_ode", "02_the_adjoint_line_by_line", "03_the_engine"
          "06_reading_the_generated_code", "07_continuous_normalizing_flows", "08_supervised_learning", "09_latent_odes",
          "10_validate_your_own_library", "11_errata"]
 QUICK = {  # of the long ones: smaller numbers for a quick version. As they are: pytest -m slow tests/test_notebooks.py
+    "02_the_adjoint_line_by_line": {"(401, 201, 151, 101, 91, 81, 71, 61, 51, 41, 31)": "(101, 81, 51)"},
     "05_which_gradient": {"range(3, 10)": "range(3, 7)", "5 * (said": "1 * (said", "20, 40, 80, 160, 320)": "20)", "layer(320": "layer(20",
-                          "(101, 11, 2)": "(2,)", "[0.0, 30.0]": "[0.0, 3.0]"},
-    "06_reading_the_generated_code": {"512": "40"},
+                          "(101, 11, 2)": "(2,)", "[0.0, 30.0]": "[0.0, 3.0]", "1280, 2560, 5120)": "1280)",
+                          "linspace(1, 2, 100)": "linspace(1, 2, 10)"},
+    "06_reading_the_generated_code": {"512": "40", "repeat=5": "repeat=1"},
     "07_continuous_normalizing_flows": {"400": "8", "grid=250": "grid=50"},
     "08_supervised_learning": {"300": "20"},
     "09_latent_odes": {"1500": "20", "60": "5"},

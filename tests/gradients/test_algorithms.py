@@ -7,7 +7,6 @@ import operator
 
 import numpy as np
 import pytest
-from scipy.integrate import quad_vec
 from scipy.linalg import expm, expm_frechet
 
 import refnode as rn
@@ -33,6 +32,13 @@ def difference(loss, x, h=5e-3):
         d = [loss(x + k * e) - loss(x - k * e) for k in (1, 2, 3)]
         gradient[i] = (45 * d[0] - 9 * d[1] + d[2]) / (60 * h)
     return gradient
+
+
+def quadrature(integrand):
+    """From T0 to T1, by Gauss and Legendre's rule with 24 nodes: exact to rounding for what is analytic some way around."""
+    x, w = np.polynomial.legendre.leggauss(24)
+    half = (T1 - T0) / 2
+    return half * sum(w_k * integrand(float(T0 + half * (1 + x_k))) for x_k, w_k in zip(x, w, strict=True))
 
 
 def test_algorithm_1_on_a_linear_system():
@@ -115,12 +121,10 @@ def test_parameter_gradient_is_the_integral_of_eq_5():
     _, _, dLdtheta = rn.adjoint(z1, W, forced, T0, T1, FORCED_THETA, **TIGHT)
 
     def integrand(t):
-        z = rn.ODESolve(Z0, forced, T0, t, FORCED_THETA, **TIGHT)
-        a = rn.adjoint(z1, W, forced, t, T1, FORCED_THETA, **TIGHT)[1]
+        z, a, _ = rn.adjoint(z1, W, forced, t, T1, FORCED_THETA, **TIGHT)
         return rn.pullback(forced, z, t, FORCED_THETA)[1](a)[2]
 
-    integral, _ = quad_vec(integrand, T0, T1, epsabs=1e-11, epsrel=1e-11, norm="max", quadrature="gk15")
-    assert np.abs(dLdtheta - integral).max() < TB
+    assert np.abs(dLdtheta - quadrature(integrand)).max() < TB
 
 
 def test_finite_step_form_of_the_adjoint():
@@ -145,13 +149,11 @@ def test_adjoint_as_quadrature_of_its_own_equation():
     z1 = rn.ODESolve(Z0, forced, T0, T1, FORCED_THETA, **TIGHT)
 
     def integrand(t):
-        z = rn.ODESolve(Z0, forced, T0, t, FORCED_THETA, **TIGHT)
-        a = rn.adjoint(z1, W, forced, t, T1, FORCED_THETA, **TIGHT)[1]
+        z, a, _ = rn.adjoint(z1, W, forced, t, T1, FORCED_THETA, **TIGHT)
         return rn.pullback(lambda z: forced(z, t, FORCED_THETA), z)[1](a)[0]
 
-    integral, _ = quad_vec(integrand, T0, T1, epsabs=1e-11, epsrel=1e-11, norm="max", quadrature="gk15")
     a0 = rn.adjoint(z1, W, forced, T0, T1, FORCED_THETA, **TIGHT)[1]
-    assert np.abs(a0 - (W + integral)).max() < TB
+    assert np.abs(a0 - (W + quadrature(integrand))).max() < TB
 
 
 def test_cost_of_a_vector_jacobian_product(monkeypatch):

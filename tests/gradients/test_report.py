@@ -1,5 +1,6 @@
 """gradient_report: its numbers are those of direct calls and closed forms, and its recommendation follows from them."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -34,10 +35,10 @@ FOLLOW = (follow, np.linspace(1, 2, 200), [0.0, 0.5, 1.0], 50.0)
 WAVE = (wave, (np.exp(-(((np.arange(100) - 50) / 6) ** 2)), np.zeros(100)), [0.0, 30.0], 1.0)
 
 
-@pytest.fixture(scope="module")
-def reports():
+@functools.cache
+def report_of(problem):
     """A few steps; many steps along which differences shrink; many steps along which they do not. The same memory for all."""
-    return {name: gradient_report(*problem, memory=MEMORY) for name, problem in (("pendulum", PENDULUM), ("follow", FOLLOW), ("wave", WAVE))}
+    return gradient_report(*{"pendulum": PENDULUM, "follow": FOLLOW, "wave": WAVE}[problem], memory=MEMORY)
 
 
 @pytest.mark.parametrize(("problem", "method", "because"), [
@@ -45,26 +46,26 @@ def reports():
     ("follow", "checkpointed", "it alone is right and fits; more than 0.38 MB for discrete, interpolating, quadrature; the adjoint is refused, as"),
     ("wave", "adjoint", "of adjoint, checkpointed it needs the least work"),
 ])
-def test_three_problems_three_recommendations(reports, problem, method, because):
+def test_three_problems_three_recommendations(problem, method, because):
     """By evaluations and memory alone, not by time; the peaks lie at least 1.5 times below or above the 400 kB."""
-    report = reports[problem]
+    report = report_of(problem)
     assert report.recommendation.startswith(f'Use gradient="{method}": {because}')
     assert all(max(m.peak / MEMORY, MEMORY / m.peak) > 1.5 for m in report.methods if m.gradient is not None and m.name != "reversible")
 
 
-def test_the_contracting_problem_is_refused_where_it_must_be_found_again(reports):
-    report = reports["follow"]
+def test_the_contracting_problem_is_refused_where_it_must_be_found_again():
+    report = report_of("follow")
     assert {m.name for m in report.methods if m.gradient is None} == {"adjoint", "forward", "reversible"}
     assert report["adjoint"].note.startswith("ReconstructionError: ")
     assert report["forward"].note.startswith("ValueError: gradient='forward' would solve for 40200 sensitivities")
     assert np.all(report.reconstruction > 1e9) and np.all(report.growth > 1e9)  # e^25 = 7e10
-    assert np.all(reports["wave"].growth < 10) and np.all(reports["pendulum"].growth < 10)
+    assert np.all(report_of("wave").growth < 10) and np.all(report_of("pendulum").growth < 10)
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
-def test_the_numbers_are_those_of_a_direct_call(reports, name):
+def test_the_numbers_are_those_of_a_direct_call(name):
     f, z0, ts, theta = PENDULUM
-    stats, report = rn.Stats(), reports["pendulum"]
+    stats, report = rn.Stats(), report_of("pendulum")
     value, gradient = rn.value_and_grad(lambda *x: np.sum(rn.odeint(f, *x, gradient=name, stats=stats) ** 2), (0, 1, 2))(z0, np.array(ts), theta)
     found = report[name]
     assert all(np.array_equal(x, y) for x, y in zip(found.gradient, gradient, strict=True))
@@ -156,14 +157,14 @@ def test_whole_numbers_are_numbers():
     assert [m.off for m in report.methods] == [m.off for m in same.methods]
 
 
-def test_the_table_holds_the_numbers(reports):
-    lines = str(reports["follow"]).splitlines()
+def test_the_table_holds_the_numbers():
+    lines = str(report_of("follow")).splitlines()
     assert lines[0].startswith("loss ") and "rtol 1e-06" in lines[0]
     assert [line.split()[0] for line in lines[3:10]] == list(GRADIENTS)
-    discrete = reports["follow"]["discrete"]
+    discrete = report_of("follow")["discrete"]
     assert [int(word) for word in lines[4].split()[2:5]] == [discrete.forward_nfe, discrete.backward_nfe, discrete.nvjp]
     assert lines[3].split()[1:3] == ["-", "ReconstructionError:"] and "add observation times" not in lines[3]
-    assert lines[-3].startswith("solved backwards, z comes back ") and lines[-1] == reports["follow"].recommendation
+    assert lines[-3].startswith("solved backwards, z comes back ") and lines[-1] == report_of("follow").recommendation
 
 
 @pytest.mark.parametrize(("wrong", "message"), [
@@ -212,14 +213,14 @@ def test_an_adjoint_that_warns_or_fails_is_not_recommended():
     assert recommend([replace(ONE, note="came back")], ONCE, ONCE, 2**30).startswith("No method gives a gradient without a warning here")
 
 
-def test_the_picture_shows_the_numbers(reports):
+def test_the_picture_shows_the_numbers():
     matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install -e '.[plots]'")
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     from refnode.plots import draw_gradient_report
 
-    report = reports["follow"]
+    report = report_of("follow")
     left, right = draw_gradient_report(report).axes
     points = [tuple(line.get_xydata()[0]) for line in left.lines if line.get_marker() == "o"]
     done = [m for m in report.methods if m.gradient is not None]
