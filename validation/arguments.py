@@ -22,7 +22,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = files.Parser(prog=COMMAND, description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
     known = ", ".join(KNOWN)
-    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class")
+    add("--impl", action="append", default=[], metavar="A,B", help=f"more implementations: {known}, file.py:Class, module:Class; or one of "
+        "several that a library has, such as diffrax.DirectAdjoint")
     add("--cmd", action="append", default=[], metavar="COMMAND", help="one in any language: a command that speaks PROTOCOL.md")
     add("--expected", action="append", default=[], metavar="FILE", help="with --cmd: its list of expected failures")
     add("--alone", action="store_true", help=f"only those named by --impl and --cmd, without the usual {', '.join(DEFAULT)}")
@@ -42,6 +43,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--limit", type=float, default=120.0, metavar="S", help="seconds that one case may take (default %(default)s)")
     add("--start-limit", type=float, default=START_LIMIT, metavar="S", help="seconds from the start of a process on (default %(default)s)")
     add("--in-process", action="store_true", help="everything in this process, one after the other, without a limit of time: to debug")
+    add("--undeclared", action="store_true", help="say what the implementations can do without declaring it, and end")
     add("--list", action="store_true", help="list checks, problems, vectors and implementations, and end")
     add("--version", action="version", version=f"suite {__version__}")
     options = parser.parse_args(argv)

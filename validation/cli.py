@@ -23,6 +23,7 @@ from .report.screen import screen
 from .report.table import print_report
 from .runner import Plan, Result, run, whole
 from .statements import statements, told
+from .undeclared import sentences
 from .vectors.tasks import vectors
 from .verdicts import Verdict
 from .workers import Workers
@@ -46,9 +47,12 @@ def main(argv: list[str]) -> int:
             return _examine(options, argv)
         plan, implementations = plan_of(options), words(options)
         with closing(Workers(options.jobs, options.limit, options.start_limit)) as workers, ExitStack() as commands:
-            loaded = [load(*word) for word in implementations] if options.in_process else workers.load(implementations)
+            here = options.in_process or options.undeclared
+            loaded = [load(*word) for word in implementations] if here else workers.load(implementations)
             loaded += _commands(options, commands)
             _check_names(loaded)
+            if options.undeclared:
+                return _print_undeclared(loaded)
             return _run(plan, loaded, options, argv, None if options.in_process else workers)
     except ValueError as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
@@ -214,7 +218,18 @@ def _check_names(loaded: list[Loaded]) -> None:
     names = [name for group in loaded for name in _names(group)]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two implementations have the name {name!r}: give yours another")
+            raise ValueError(f"two implementations have the name {name!r}: name it once, or give yours another")
+
+
+def _print_undeclared(loaded: list[Loaded]) -> int:
+    out = screen()
+    for group in loaded:
+        if group.missing or group.broken:
+            out.line(f"{group.word}: {group.broken or f'the package {group.missing} is not installed'}")
+        for adapter in group.adapters:
+            for line in sentences(adapter) or [f"{adapter.name}: nothing that it does not declare works"]:
+                out.line(line)
+    return EXIT_EXPECTED
 
 
 def _print_list() -> int:

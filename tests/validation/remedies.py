@@ -53,35 +53,17 @@ class TorchodeTimes(ExactTimes, TorchodeSteps):
     name = "torchode.AutoDiffAdjoint, constant steps, exact times"
 
 
-class Later(with_torchdyn.Autograd):
-    """Times between T and 2 T (RN-0044)."""
-
-    name = "torchdyn.autograd, later"
-
-    def solve(self, f, z0, ts, theta, case):
-        c = 2.0 ** torch.ceil(torch.log2(ts.detach().abs().max() + 1.0)) * 2.0
-        return super().solve(lambda z, t, theta: f(z, t - c, theta), z0, ts + c, theta, case)
-
-
-class Tighter(Later):
+class Tighter(with_torchdyn.Autograd):
     """A tenth of the tolerance: what is left of a derivative's error, which nothing controls."""
 
-    name = "torchdyn.autograd, later, a tenth of the tolerance"
+    name = "torchdyn.autograd, a tenth of the tolerance"
 
     def run(self, case):
         case.rtol, case.atol = case.rtol / 10, case.atol / 10
         return super().run(case)
 
 
-class LaterAdjoint(Later, with_torchdyn.Adjoint):
-    name = "torchdyn.adjoint, later"
-
-
-class LaterInterpolated(Later, with_torchdyn.InterpolatedAdjoint):
-    name = "torchdyn.interpolated_adjoint, later"
-
-
-class Increasing(Later):
+class Increasing(with_torchdyn.Autograd):
     """Decreasing times are solved as z' = -f(-t, z) (RN-0001)."""
 
     def solve(self, f, z0, ts, theta, case):
@@ -91,11 +73,11 @@ class Increasing(Later):
 
 
 class IncreasingAdjoint(Increasing, with_torchdyn.Adjoint):
-    name = "torchdyn.adjoint, later and increasing"
+    name = "torchdyn.adjoint, increasing"
 
 
 class IncreasingInterpolated(Increasing, with_torchdyn.InterpolatedAdjoint):
-    name = "torchdyn.interpolated_adjoint, later and increasing"
+    name = "torchdyn.interpolated_adjoint, increasing"
 
 
 class Chained(Increasing):
@@ -109,8 +91,8 @@ class Chained(Increasing):
 
 
 class ChainedAdjoint(Chained, with_torchdyn.Adjoint):
-    name = "torchdyn.adjoint, later, increasing, chained"
+    name = "torchdyn.adjoint, increasing, chained"
 
 
 class ChainedInterpolated(Chained, with_torchdyn.InterpolatedAdjoint):
-    name = "torchdyn.interpolated_adjoint, later, increasing, chained"
+    name = "torchdyn.interpolated_adjoint, increasing, chained"

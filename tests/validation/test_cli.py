@@ -7,6 +7,7 @@ import pytest
 from refnode_validation import __version__, cli
 from refnode_validation.arguments import is_whole, parse
 from refnode_validation.checks.catalog import all_checks
+from refnode_validation.impls.loading import load
 from refnode_validation.problems.catalog import problems
 from refnode_validation.report import jsonl
 from refnode_validation.report.cells import cell
@@ -159,10 +160,25 @@ def test_a_package_that_cannot_be_imported_is_an_error_not_a_skip(monkeypatch, c
     assert "its import fails: ModuleNotFoundError" in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
+def test_one_implementation_of_a_library(capsys):
+    assert main(["--alone", "--impl", "refnode.discrete,scipy.DOP853", "--only", "solve.value", "--problem", "P01", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "refnode.discrete: passes 3 of 3" in out and "scipy.DOP853: passes 3 of 3" in out
+    assert "RK45" not in out and "checkpointed" not in out
+
+
+def test_its_list_is_its_part_of_the_librarys():
+    whole, one = load("refnode", True), load("refnode.reversible", True)
+    assert [adapter.name for adapter in one.adapters] == ["refnode.reversible"] and one.word == "refnode.reversible"
+    assert one.entries == tuple(entry for entry in whole.entries if entry.implementation == "refnode.reversible") != whole.entries
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--impl", "foo"], "unknown implementation 'foo': known are refnode, scipy"),
+        (["--impl", "scipy.LSODA"], "unknown implementation 'scipy.LSODA': scipy has scipy.RK45, scipy.DOP853"),
+        (["--in-process", "--impl", "scipy.RK45"], "two implementations have the name 'scipy.RK45': name it once, or give yours another"),
         (["--alone"], "--alone needs --impl"),
         (["--only", "zzz"], "no check matches 'zzz'"),
         (["--problem", "P99"], "unknown problem 'P99'"),

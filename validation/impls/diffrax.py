@@ -17,8 +17,6 @@ from .jax import Odeint
 FIXED = {"fixed:euler": diffrax.Euler(), "fixed:midpoint": diffrax.Midpoint(), "fixed:dopri5": diffrax.Dopri5()}
 WITHOUT_TIMES = frozenset({"values", "time:backward", "grad:z0", "grad:theta", "flow:log_prob", "flow:grad", *FIXED})
 
-FIXED = {"fixed:euler": diffrax.Euler(), "fixed:midpoint": diffrax.Midpoint(), "fixed:dopri5": diffrax.Dopri5()}
-
 
 class Backsolve(Odeint):
     """Gradients by the adjoint method."""

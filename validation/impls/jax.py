@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,8 @@ from ..bench.workloads import leaves, mapped
 jax.config.update("jax_enable_x64", True)
 
 
-# What is compiled runs a few times only: compiling less well takes two thirds of the time.
+# What is compiled runs a few times only: compiling less well takes two thirds of the time. A program takes about 10 MB.
+KEPT = 64
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True, "xla_cpu_use_fusion_emitters": False}
 
 
@@ -26,7 +28,7 @@ class Tolerances(NamedTuple):
 
 
 class Traced:
-    """A function, equal to every other with the same operations: what jit has compiled for one case then serves the next."""
+    """A function, equal to every other with the same operations: what was compiled for one case then serves the next."""
 
     def __init__(self, function, *arguments):
         self.function = function
@@ -51,26 +53,37 @@ class Odeint:
     capabilities = frozenset({"values", "grad:z0", "grad:theta", "grad:t", "grad:second"})
     mode = "adjoint"
     interpolates = True
-    last = None  # the dynamics of the case before
-    differentiated = False  # whether there are compiled gradients of them, which give z as well
     static = (0, 1, 2, 3)  # of the questions below, for jit: odeint wants the tolerances as numbers
+
+    def __init__(self):
+        self.programs = {}  # the question, f, base, static tolerances and shapes: what was compiled for them; the latest used is the last
 
     def run(self, case):
         if case.method:
             return {"z": np.asarray(self.fixed(case.dynamics(jnp), case))}
         f = Traced(case.dynamics(jnp), case.z0, 0.0, case.theta)
-        if f != self.last:
-            jax.clear_caches()  # the suite goes from problem to problem; kept, they would be 4 GB in the end
-            self.last, self.differentiated = f, False
         base = Traced(case.base(jnp), case.z0) if case.density else None
-        alone = case.wants == ("z",) and not self.differentiated
-        question = density if case.density else second if "d2L/dz0" in case.wants else values if alone else gradients
-        compiled = jax.jit(question, static_argnums=self.static, compiler_options=QUICKLY)
         ts, weights = self.asked(case)
-        answer = compiled(self, f, base, Tolerances(case.rtol, case.atol), case.z0, ts, case.theta, weights, case.direction)
-        self.differentiated |= question is gradients
+        arguments = self, f, base, Tolerances(case.rtol, case.atol), case.z0, ts, case.theta, weights, case.direction
+        key = f, base, 3 in self.static and (case.rtol, case.atol), case.z0.shape, ts.shape, case.theta.shape
+        alone = case.wants == ("z",) and (gradients, *key) not in self.programs  # compiled gradients give z as well
+        question = density if case.density else second if "d2L/dz0" in case.wants else values if alone else gradients
+        program = self.programs.pop((question, *key), None) or self.compiled(question, arguments)
+        self.programs[question, *key] = program
+        if len(self.programs) > KEPT:
+            del self.programs[next(iter(self.programs))]
+        answer = program(*arguments[len(self.static) :])
+        case.calls = 0  # those were traces
         answer |= {key: answer[key][: len(case.ts)] for key in {"z", "dL/dt"} & set(answer)}
         return {key: np.asarray(answer[key]) for key in case.wants}
+
+    def compiled(self, question, arguments):
+        gc.disable()  # there is no garbage; looking for it takes a tenth of the time
+        try:
+            return jax.jit(question, static_argnums=self.static).lower(*arguments).compile(QUICKLY)
+        finally:
+            gc.enable()
+            jax.clear_caches()  # of what was traced: 15 MB
 
     def asked(self, case):
         return case.ts, case.weights

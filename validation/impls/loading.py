@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,12 @@ class Loaded:
 
 
 def load(word: str, asked: bool) -> Loaded:
-    """The adapters behind a word: a known name, package.module:Class, or path/to/file.py:Class. ValueError if there are none."""
+    """The adapters behind a word: a known name, or one implementation of it (diffrax.DirectAdjoint), package.module:Class, or
+    path/to/file.py:Class. ValueError if there are none."""
     if word in KNOWN:
         return _known(word, asked)
+    if word.partition(".")[0] in KNOWN and ":" not in word:
+        return _one(word, _known(word.partition(".")[0], asked))
     place, colon, attribute = word.rpartition(":")
     if not colon or not place or not attribute:
         raise ValueError(
@@ -73,6 +76,15 @@ def _known(word: str, asked: bool) -> Loaded:
             return Loaded(word, (), entries, missing=package, asked=asked)
         return Loaded(word, (), entries, broken=f"its import fails: {type(error).__name__}: {error}", asked=asked)
     return Loaded(word, tuple(adapter() for adapter in module.ADAPTERS), entries, asked=asked)
+
+
+def _one(name: str, library: Loaded) -> Loaded:
+    """Of a library the implementation of that name alone."""
+    names = [adapter.name for adapter in library.adapters]
+    if names and name not in names:
+        raise ValueError(f"unknown implementation {name!r}: {library.word} has {', '.join(names)}")
+    chosen = tuple(adapter for adapter in library.adapters if adapter.name == name)
+    return replace(library, word=name, adapters=chosen, entries=tuple(e for e in library.entries if e.implementation == name))
 
 
 def _is_installed(package: str) -> bool:

@@ -145,7 +145,7 @@ class Reversible(Interpolating):
     """The exact derivative of coupled steps, whose states are found again."""
 
     name = "refnode.reversible"
-    capabilities = Interpolating.capabilities - set(FIXED)  # coupled pairs are another method
+    capabilities = (Interpolating.capabilities | {"grad:second"}) - set(FIXED)  # coupled pairs are another method
     gradient = "reversible"
 
     def run(self, case):

@@ -20,7 +20,7 @@ class Backprop(Torch):
     name = "torchdiffeq.odeint"
     version = importlib.metadata.version("torchdiffeq")
     capabilities = frozenset(
-        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "flow:log_prob", "flow:grad", "flow:grad_t",
+        {"values", "time:backward", "grad:z0", "grad:theta", "grad:t", "grad:second", "flow:log_prob", "flow:grad", "flow:grad_t",
          "fixed:euler", "fixed:midpoint", "fixed:rk4", "f32"}
     )
     mode = "direct"
@@ -49,6 +49,7 @@ class Adjoint(Backprop):
     """Gradients by the adjoint method."""
 
     name = "torchdiffeq.odeint_adjoint"
+    capabilities = Backprop.capabilities - {"grad:second"}
     mode = "adjoint"
     options = None
 

@@ -58,14 +58,15 @@ def _run(options: argparse.Namespace, known: dict[str, Mutant]) -> None:
     tree = Tree(options.base)
     try:
         for mutant in [known[id] for id in options.ids] or _waiting(options, known, rows):
+            outcome = before = Outcome(mutant.id, **{key: value for key, value in rows.get(mutant.id, {}).items() if key != "lines"})
             if options.stage == "suite":
                 outcome = tree.suite(mutant, options.seconds, first.get(mutant.id, ""))
+                if not outcome.checks:
+                    outcome.test, outcome.tests, outcome.bits = before.test, before.tests, before.bits
+            elif options.stage == "tests":
+                tree.test(mutant, outcome, first.get(mutant.id, ""))
             else:
-                outcome = Outcome(mutant.id, **{key: value for key, value in rows[mutant.id].items() if key != "lines"})
-                if options.stage == "tests":
-                    tree.test(mutant, outcome, first.get(mutant.id, ""))
-                else:
-                    tree.bits(mutant, outcome)
+                tree.bits(mutant, outcome)
             rows[mutant.id] = {key: value for key, value in asdict(outcome).items() if key != "id"} | {"lines": text.fingerprint(mutant)}
             options.file.write_text(json.dumps({"rows": dict(sorted(rows.items()))}, indent=1) + "\n", encoding="utf-8")
             print(_line(mutant, outcome), flush=True)

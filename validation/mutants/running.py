@@ -83,8 +83,7 @@ class Tree:
             ways = within(seconds, ways, self.ways)
             outcome.asked, outcome.seconds = len(ways), min(seconds, 1e9)
             code = self._asked("mutant", str(self.found), str(self.base), *ways)
-            found = [json.loads(line) for line in self.found.read_text(encoding="utf-8").splitlines()] if self.found.exists() else []
-            self.found.unlink(missing_ok=True)
+            found = self._said()
         outcome.naive = not any(row.get("naive") for row in found)
         kills = [row for row in found if row.get("cases")]
         if kills:
@@ -116,13 +115,18 @@ class Tree:
         with self._mutated(mutant):
             answers = self._answers(ways)
         same = sum(answers.get(way) == plain[way] for way in plain)
-        outcome.bits = f"{same} of {len(plain)} ways: all answers to all vectors have the same bits."
+        outcome.bits = (f"{same} of {len(plain)} ways: all answers to all vectors have the same bits." if ways
+                        else "No way comes to it, so all answers have the same bits.")
 
     def _answers(self, ways: list[str]) -> dict[str, str]:
         self._asked("answers", str(self.found), *ways)
-        found = [json.loads(line) for line in self.found.read_text(encoding="utf-8").splitlines()]
-        self.found.unlink()
-        return {row["way"]: row["digest"] for row in found}
+        return {row["way"]: row["digest"] for row in self._said()}
+
+    def _said(self) -> list[dict[str, Any]]:
+        """The lines of `found`, which is taken away; none where nothing was asked."""
+        said = [json.loads(line) for line in self.found.read_text(encoding="utf-8").splitlines()] if self.found.exists() else []
+        self.found.unlink(missing_ok=True)
+        return said
 
     def remove(self) -> None:
         """Delete the copy."""

@@ -1,7 +1,7 @@
 """The ways into refnode by which the suite meets a mutant: adapters beside those of impls/refnode.py.
 
-They are the seven gradients with dopri5; other methods; declared jumps; events; saved and resumed solves; the functions with SciPy's
-contract; rows with steps of their own; and densities by CNF, with the exact trace and with probes.
+They are the seven gradients with dopri5; other methods; saved and resumed solves; the functions with SciPy's contract; rows with steps of
+their own; densities by CNF, with the exact trace and with probes; and detours (detours.py), among them declared jumps and events.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 import refnode as rn
 
 from ..case import Refused
-from ..impls.refnode import MODES, Adjoint, AdjointSeminorm, Discrete, Quadrature, Reversible
+from ..impls.refnode import MODES, Adjoint, Discrete, Quadrature, Reversible
+from .detours import DETOURS, GRADIENTS, Detour, jumps
 
 VALUES = frozenset({"values", "time:backward", "max_steps", "stats:nfe", "f32"})
-GRADIENTS = frozenset({"grad:z0", "grad:theta", "grad:t"})
 RTOLS, LOW_ORDER = (1e-4, 1e-7), (1e-3, 1e-5)
 
 
@@ -37,21 +37,13 @@ def by_method(Mode: type, method: str, order: str = "") -> type:
     return Method
 
 
-class Seminorm(AdjointSeminorm):
-    """The adapter of refnode bench, which is not among those of the suite: the parameters' share does not control the steps."""
+class Seminorm(Detour):
+    """The parameters' share does not control the steps of the backward solve."""
 
     name = "refnode.seminorm"
-    capabilities = frozenset({"values", "time:backward"}) | GRADIENTS
-    few = True
 
-    def _answer(self, case):
-        if case.wants == ("z",):
-            return super()._answer(case)
-        z, back = rn.pullback(lambda *inputs: rn.odeint(case.dynamics(np), *inputs, rtol=case.rtol, atol=case.atol, **self.keywords),
-                              case.z0, case.ts, case.theta)
-        dz0, dt, dtheta = back(case.weights)
-        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
-        return {key: answer[key] for key in case.wants}
+    def solve_of(self, case):
+        return lambda *inputs: rn.odeint(case.dynamics(np), *inputs, backward_norm="seminorm", **self.settings(case))
 
 
 class SciPy(Adjoint):
@@ -108,14 +100,12 @@ class Sparse(SciPy):
         return {"z": np.concatenate([answer.y.T, answer.y_events[0]])}
 
 
-class ToAnEvent(Adjoint):
+class ToAnEvent(Detour):
     """The last time is that of an event, t = T: its gradient is the event's by its own parameter T."""
 
     name = "event"
-    capabilities = frozenset({"values", "time:backward"}) | GRADIENTS
-    few = True
 
-    def _answer(self, case):
+    def solve_of(self, case):
         f, settings = self.prepared(case.dynamics(np)), {"rtol": case.rtol, "atol": case.atol}
         beyond = case.ts[-1] + 0.5 * (case.ts[-1] - case.ts[-2])
 
@@ -127,59 +117,7 @@ class ToAnEvent(Adjoint):
             _, end = rn.odeint_event(f_of_both, zs[-1], ts[-2], beyond, lambda z, t, both: t - both[1], (theta, ts[-1]), **settings)
             return np.concatenate([zs, end[None]])
 
-        if case.wants == ("z",):
-            return {"z": solve(case.z0, case.ts, case.theta)}
-        z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
-        dz0, dt, dtheta = back(case.weights)
-        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
-        return {key: answer[key] for key in case.wants}
-
-
-class Jumps(Adjoint):
-    """w = z + c(t) with a kink of c half-way: a jump of dw/dt that is declared, and where f must not be asked."""
-
-    few = True
-
-    def _answer(self, case):
-        f, half = case.dynamics(np), 0.5 * (case.ts[0] + case.ts[-1])
-
-        def jumping(w, t, theta):
-            return f(w - np.maximum(t - half, 0.0), t, theta) + (np.nan if t == half else float(t > half))
-
-        def solve(z0, ts, theta):
-            w0 = z0 + np.maximum(ts[0] - half, 0.0)
-            ws = rn.odeint(jumping, w0, ts, theta, jump_ts=[half], rtol=case.rtol, atol=case.atol, gradient=self.gradient)
-            return ws - np.maximum(ts - half, 0.0)[:, None]
-
-        if case.wants == ("z",):
-            return {"z": solve(case.z0, case.ts, case.theta)}
-        z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
-        dz0, dt, dtheta = back(case.weights)
-        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
-        return {key: answer[key] for key in case.wants}
-
-
-def jumps(Mode: type) -> type:
-    """Jumps with the gradient of a mode."""
-    can = frozenset({"values", "time:backward"}) | GRADIENTS
-    more = {"name": f"{Mode.name}.jumps", "gradient": Mode.gradient, "mode": Mode.mode, "capabilities": can}
-    return type("Method", (Jumps,), more)
-
-
-class WithEvents(Adjoint):
-    """Two events that leave the solution as it is: one that is zero at the start, where it is none, and a reset to the same state."""
-
-    name = "resets"
-    mode = "none"
-    capabilities = frozenset({"values", "time:backward", "f32"})
-    few = True
-
-    def _answer(self, case):
-        first, middle = case.ts[0], 0.5 * (case.ts[0] + case.ts[-1])
-        none = rn.Event(lambda z, t, theta: t - first, terminal=True)
-        same = rn.Event(lambda z, t, theta: t - middle, reset=lambda z, t, theta: 1.0 * z)
-        f = case.dynamics(np)
-        return {"z": rn.solve(f, case.z0, case.ts, case.theta, rtol=case.rtol, atol=case.atol, events=[none, same]).zs}
+        return solve
 
 
 class Resumed(Adjoint):
@@ -292,6 +230,6 @@ def ways() -> dict[str, Any]:
                by_method(Reversible, "alf", "low"), by_method(Reversible, "reversible_heun", "low")]
     scipy = [scipy_method("RK23"), scipy_method("RK45", dense=True), scipy_method("DOP853"), scipy_method("Radau"), scipy_method("BDF"),
              scipy_method("LSODA", dense=True), Foreign, Sparse]
-    others = [Seminorm, ToAnEvent, WithEvents, *map(resumed, ("dopri5", "adams", "bdf")), Rows, RowsByTheLargest, Density, Probes]
-    found = [Way() for Way in (*MODES, *methods, *scipy, *map(jumps, MODES), *others)]
+    others = [Seminorm, ToAnEvent, *map(resumed, ("dopri5", "adams", "bdf")), Rows, RowsByTheLargest, Density, Probes]
+    found = [Way() for Way in (*MODES, *methods, *scipy, *map(jumps, MODES), *others, *DETOURS)]
     return {way.name: way for way in found}
