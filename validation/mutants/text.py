@@ -81,13 +81,15 @@ def _scores(rows: Rows, notes: dict[str, Any]) -> str:
     together, came = n["suite"] + n["tests"], n["reached"]
     lines += ["", f"Percentages are of the mutants that are not equivalent. Suite and tests together: {together} of {living} "
               f"({_percent(together, living)}). The suite comes to the mutated function at all in {came} of them, and kills "
-              f"{n['reached, killed']} of these ({_percent(n['reached, killed'], came)}). {_cut_short(rows)}"]
+              f"{n['reached, killed']} of these ({_percent(n['reached, killed'], came)}). {_cut_short(rows, notes)}"]
     return "\n".join(lines)
 
 
-def _cut_short(rows: Rows) -> str:
-    left = [row for row in rows.values() if row["ways"] and not row["checks"]]
+def _cut_short(rows: Rows, notes: dict[str, Any]) -> str:
+    left = [row for id, row in rows.items() if row["ways"] and not row["checks"] and id not in notes["equivalent"]]
     short = sum(row["asked"] < row["ways"] for row in left)
+    if not short:
+        return f"Each of the {len(left)} that are left was asked by all the ways that come to it."
     return (f"That is a lower bound: of the {len(left)} that are left, {short} were asked by the quickest ways alone (`asked` of `ways` in "
             "the matrix), because this run was short of time.")
 
