@@ -96,3 +96,13 @@ class ChainedAdjoint(Chained, with_torchdyn.Adjoint):
 
 class ChainedInterpolated(Chained, with_torchdyn.InterpolatedAdjoint):
     name = "torchdyn.interpolated_adjoint, increasing, chained"
+
+
+class MoreKnots(ChainedInterpolated):
+    """Steps of a thousandth of the tolerance: between more knots the spline is closer to the solution."""
+
+    name = "torchdyn.interpolated_adjoint, increasing, chained, more knots"
+
+    def run(self, case):
+        case.rtol, case.atol = case.rtol / 1000, case.atol / 1000
+        return super().run(case)
