@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import abc
 import functools
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,7 +185,7 @@ def _reply_of(adapter: Any, case: Case) -> Reply:
     except KeyboardInterrupt:
         raise
     except Exception as error:  # whatever goes wrong in a library is its result
-        return Reply("error", message=f"{type(error).__name__}: {_first_line(error)}")
+        return Reply("error", message=f"{type(error).__name__}: {_first_line(error)}{_place(error)}")
     except BaseException as error:  # SystemExit and the like: in a process of its own this would be its death
         return Reply("crash", message=f"{type(error).__name__}: {_first_line(error)}")
     return Reply("answered", arrays, stats)
@@ -216,7 +218,9 @@ def arrays_of(returned: Any, case: Case) -> tuple[dict[str, np.ndarray], dict[st
             raise ValueError(f"{key} is not an array of real numbers: dtype {array.dtype}")
         if array.shape != shapes[key]:
             raise ValueError(f"{key} has shape {array.shape}, expected {shapes[key]}")
-        if case.dtype == "f32" and array.dtype != np.float32:
+        if array.dtype.kind == "f" and array.dtype != {"f64": np.float64, "f32": np.float32}[case.dtype]:
+            raise ValueError(f"{key} has dtype {array.dtype}, expected {'float64' if case.dtype == 'f64' else 'float32'}")
+        if case.dtype == "f32" and array.dtype.kind != "f":
             raise ValueError(f"{key} has dtype {array.dtype}, expected float32")
         arrays[key] = array.astype(np.float64)
     return arrays, stats
@@ -236,6 +240,13 @@ def _numbers(x: Any) -> np.ndarray | None:
         return np.array(x, dtype=np.float64)
     except Exception:  # every library has its own
         return None
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised: file and line, if that is not in the suite itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    inside = Path(last.filename).is_relative_to(Path(__file__).parent)
+    return "" if inside else f" ({Path(last.filename).name}:{last.lineno})"
 
 
 def _first_line(error: BaseException) -> str:

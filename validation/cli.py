@@ -68,7 +68,7 @@ def _commands(options: argparse.Namespace, stack: ExitStack) -> list[Loaded]:
     try:
         from .protocol import client
     except ModuleNotFoundError as error:
-        raise ValueError(f"--cmd needs the package {error.name}: pip install refnode[validation]") from error
+        raise ValueError(f"--cmd needs the package {error.name}: pip install -e '.[validation]'") from error
     loaded = []
     lists = {file: read_expected(Path(file)) for file in options.expected}
     for command in dict.fromkeys(options.cmd):
@@ -96,17 +96,14 @@ def _run(plan: Plan, loaded: list[Loaded], options: argparse.Namespace, argv: li
 
     implementations = [about(adapter) | {"word": group.word, "option": group.option} for group in loaded for adapter in group.adapters]
     header = jsonl.header(implementations, argv, plan.seed, plan.rtols)
+    if not interrupted and is_whole(options):
+        header["stale"] = [line for group in loaded for line in _stale(group, [result for _, result in judged])]
     rows = [jsonl.row(result, _outcome(group, result), _reason(group, result)) for group, result in judged]
     if options.json:
         jsonl.write(Path(options.json), header, rows)
     files.write(options, header, rows)
     print_report(out, {**header, "implementations": implementations}, rows)  # with the folders that a command of this session needs
-    stale = []
-    if not interrupted and is_whole(options):
-        stale = [line for group in loaded for line in _stale(group, [result for _, result in judged])]
-    for line in stale:
-        out.line((line, "red"))
-    bad = interrupted or stale or any(row["outcome"] in UNEXPECTED for row in rows)
+    bad = interrupted or header.get("stale") or any(row["outcome"] in UNEXPECTED for row in rows)
     return EXIT_UNEXPECTED if bad else EXIT_EXPECTED
 
 
@@ -116,7 +113,7 @@ def _examine(options: argparse.Namespace, argv: list[str]) -> int:
         from .dynamics.command import run as examine
         return examine(options, argv)
     except ModuleNotFoundError as error:
-        raise ValueError(f"--dynamics needs the package {error.name}: pip install refnode[validation]") from error
+        raise ValueError(f"--dynamics needs the package {error.name}: pip install -e '.[validation]'") from error
 
 
 def _what_is_run(plan: Plan) -> str:
@@ -181,18 +178,15 @@ def _outcome(group: Loaded, result: Result) -> str:
 
 
 def _reason(group: Loaded, result: Result) -> str:
-    """Why a failure is expected; empty for what passes or is not on the list."""
-    failed = result.verdict.state not in ("pass", "unsupported", "skipped")
-    return reason(result, _versions(group).get(result.implementation, "0"), group.entries) if failed else ""
+    """What the list says of it, if anything."""
+    silent = result.verdict.state in ("unsupported", "skipped")
+    return "" if silent else reason(result, _versions(group).get(result.implementation, "0"), group.entries)
 
 
 def _stale(group: Loaded, results: list[Result]) -> list[str]:
     if not group.asked and group.word != "refnode":
         return []
-    return [
-        f"{group.word}: {e.implementation} | {e.pattern} is listed, but matches no case"
-        for e in unused(group.entries, results, _versions(group))
-    ]
+    return [f"{e.implementation} | {e.pattern} is listed, but matches no case" for e in unused(group.entries, results, _versions(group))]
 
 
 def _versions(group: Loaded) -> dict[str, str]:

@@ -77,9 +77,17 @@ def outcome(result: Result, version: str, entries: Iterable[Entry], gates: bool)
 
 
 def reason(result: Result, version: str, entries: Iterable[Entry]) -> str:
-    """Why the result is expected to fail, with the id of the bug; empty if it is not."""
+    """Why the result is expected to fail, with the id of the bug; what the list says of one that does not fail as it is listed, or of
+    other versions; empty if it says nothing."""
+    entries = list(entries)
     entry = _entry(result, version, entries)
-    return "" if entry is None else entry.reason if entry.bug == "-" else f"{entry.reason} ({entry.bug})"
+    if entry is None:
+        other = next((e for e in entries if result.verdict.state != "pass" and replace(e, versions="*").matches(result, version)), None)
+        return f"a line of the list speaks of it, but for {other.versions}, and this is {version}" if other else ""
+    why = entry.reason if entry.bug == "-" else f"{entry.reason} ({entry.bug})"
+    if result.verdict.state == "pass":
+        return f"listed as {entry.how!r}: take the line {entry.pattern} off the list, or its versions ({entry.versions}) end here"
+    return why if entry.foresees(result.verdict) else f"listed as {entry.how!r}: {why}"
 
 
 def _entry(result: Result, version: str, entries: Iterable[Entry]) -> Entry | None:
@@ -103,7 +111,12 @@ def read_expected(path: Path) -> list[Entry]:
         if len(fields) != 6 or not all(fields):
             raise ValueError(f"{path.name}, line {number}: expected '{FIELDS}', all non-empty")
         entry = Entry(*fields)
-        version_in("0", entry.versions)
+        try:
+            version_in("0", entry.versions)
+        except ValueError as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from None
+        if entry.pattern.count("{") != entry.pattern.count("}") or (entry.pattern.count("/") < 3 and not entry.pattern.endswith("*")):
+            raise ValueError(f"{path.name}, line {number}: the pattern {entry.pattern!r} is not check/problem/direction/rtol")
         if entry.how.partition(":")[0] not in EXPECTABLE:
             raise ValueError(f"{path.name}, line {number}: how is {entry.how!r}; it begins with one of {', '.join(EXPECTABLE)}")
         if not re.fullmatch(r"-|RN-\d{4}|https?://\S+", entry.bug):

@@ -135,6 +135,7 @@ class _Solves:
         self.items, self.rtols = plan.items(problem_id, direction), plan.rtols_of(problem_id)
         self.can = {check.id for check, _ in self.items if self._supports(check)}
         self.main: dict[float, tuple[Reply, Answer | None]] = {}
+        self.values: dict[float, tuple[Reply, Answer | None]] = {}  # the same; where that failed with its gradients, without them
 
     def results(self) -> Iterator[Result]:
         for check, rtol in self.items:
@@ -145,17 +146,24 @@ class _Solves:
         for rtol in self.rtols:
             if "main" in parts or ("restart" in parts and rtol == middle(self.rtols)):
                 self.main[rtol] = self._solve(self._task("main"), rtol, self._wants("main"))
+                self.values[rtol] = self._values(*self.main[rtol], rtol)
                 yield from self._judge("main", rtol, *self.main[rtol])
         yield from self._judge_series()
         for part in PARTS[1:]:
             if part in parts:
                 yield from self._judge(part, middle(self.rtols), *self._solve_part(part))
 
+    def _values(self, reply: Reply, answer: Answer | None, rtol: float) -> tuple[Reply, Answer | None]:
+        """The solve of main for what looks at values only. Where it failed with its gradients, the values may yet be right."""
+        if answer or self._wants("main") == ("z",):
+            return reply, answer
+        return self._solve(self._task("main"), rtol, ("z",))
+
     def _solve_part(self, part: str) -> tuple[Reply, Answer | None]:
         rtol = middle(self.rtols)
         if part != "restart":
             return self._solve(self._task(part), rtol, self._wants(part))
-        reply, answer = self.main[rtol]
+        reply, answer = self.values[rtol]
         if answer is None or not np.all(np.isfinite(answer.arrays["z"])):
             return Reply("fail" if answer else reply.state, message=f"the plain solve did not succeed. {reply.message}"), None
         return self._solve(restart_task(answer.task, answer.arrays["z"]), rtol, ("z",), answer)
@@ -179,10 +187,8 @@ class _Solves:
         return tuple(key for key in KEYS if key in keys)
 
     def _judge(self, part: str, rtol: float, reply: Reply, answer: Answer | None) -> Iterator[Result]:
-        """The verdicts about one solve. Where it failed with its gradients, the values are asked for alone: they may be right."""
-        values = (reply, answer)
-        if answer is None and part == "main" and self._wants(part) != ("z",):
-            values = self._solve(self._task(part), rtol, ("z",))
+        """The verdicts about one solve."""
+        values = self.values[rtol] if part == "main" else (reply, answer)
         for check, at in self.items:
             if check.part == part and check.id in self.can and not check.every_rtol and at == rtol:
                 its_reply, its_answer = values if check.wants == ("z",) else (reply, answer)
@@ -195,8 +201,9 @@ class _Solves:
     def _judge_series(self) -> Iterator[Result]:
         for check, _ in self.items:
             if check.every_rtol and check.id in self.can:
-                answers = [answer for _, answer in self.main.values() if answer]
-                failed = [reply for reply, answer in self.main.values() if not answer]
+                solves = (self.values if check.wants == ("z",) else self.main).values()
+                answers = [answer for _, answer in solves if answer]
+                failed = [reply for reply, answer in solves if not answer]
                 verdict = self._without_answer(failed[0]) if failed else judge(check.judge(answers))
                 yield self._result(check, None, verdict, None)
 

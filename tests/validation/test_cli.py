@@ -87,8 +87,37 @@ def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys, monkeypatch
     assert is_whole(parse(["--tier", "full"]))
     assert not any(is_whole(parse(words)) for words in ([], ["--tier", "full", "--problem", "P10"], ["--tier", "full", "--only", "grad.*"]))
     monkeypatch.setattr(cli, "is_whole", lambda options: True)
-    assert main(["--alone", "--impl", word, "--problem", "P10"]) == 1
-    assert "solve.value/P99/forward/1e-07 is listed, but matches no case" in capsys.readouterr().out
+    files = [word for kind in ("json", "html", "junit", "markdown", "badge") for word in (f"--{kind}", str(tmp_path / kind))]
+    capsys.readouterr()
+    assert main(["--alone", "--impl", word, "--problem", "P10", *files]) == 1
+    line = "mine | solve.value/P99/forward/1e-07 is listed, but matches no case"
+    out = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert line in out.partition("Checks")[0]  # on the first screen
+    assert jsonl.read(tmp_path / "json")[0]["stale"] == [line]
+    assert "1 listed failure matches no case" in (tmp_path / "html").read_text() and line in (tmp_path / "html").read_text()
+    assert f'<failure message="{line}"' in (tmp_path / "junit").read_text()
+    assert "## Conformance: 1 listed failure matches no case" in (tmp_path / "markdown").read_text()
+    assert '"color": "red"' in (tmp_path / "badge").read_text()
+
+
+def test_an_adapter_may_import_what_is_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "besides_the_adapter.py").write_text("FACTOR = 1.0\n")
+    (tmp_path / "mine.py").write_text("from besides_the_adapter import FACTOR\n" + ADAPTER.replace("solution.y.T", "solution.y.T * FACTOR"))
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    assert main(["--alone", "--impl", f"{tmp_path / 'mine.py'}:Mine", "--problem", "P10", "--only", "solve.value"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("solution.y", "gave z transposed: it has a row for each time, (N, D), and not (D, N)"),
+        ("solution.y.T.astype('f4')", "ValueError: z has dtype float32, expected float64"),
+        ("solution.y.T[{}['boom']]", "KeyError: 'boom' (mine.py:"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(mine, capsys, body, sentence):
+    assert main(["--alone", "--impl", mine(ADAPTER.replace("solution.y.T", body)), "--problem", "P10", "--only", "solve.value"]) == 1
+    assert sentence in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
 def test_drawn_problems_are_added_and_asked_again_by_name(mine, tmp_path, capsys):

@@ -57,6 +57,13 @@ def test_mixed_states_are_named_by_the_most_frequent():
     assert _verb(group) == "times out"
 
 
+def test_what_is_slightly_off_comes_after_what_is_wrong():
+    rows = [row("mine", "solve.value", "P10", 1e-7, "fail", 1.12, "UNEXPECTED"), row("mine", "grad.t", "P10", 1e-7, "fail", 1e6, "UNEXPECTED"),
+            row("mine", "grad.z0", "P10", 1e-7, "fail", 900.0, "UNEXPECTED")]
+    assert [group.check for group in groups(rows)] == ["grad.t", "solve.value", "grad.z0"]
+    assert [group.check for group in groups([rows[0], rows[2]])] == ["solve.value", "grad.z0"]
+
+
 def test_the_honest_one_has_no_such_screen(capsys):
     code, screen, lines = first_screen("Honest", capsys)
     assert code == 0

@@ -55,7 +55,15 @@ def test_entries_speak_of_one_implementation_case_and_version():
     assert outcome(result("fail", rtol=1e-4), "1.5", LISTED, True) == "UNEXPECTED"
     assert outcome(result("fail", check="grad.z0"), "1.5", LISTED, True) == "UNEXPECTED"
     assert reason(result("fail"), "1.5", LISTED) == "known"
-    assert reason(result("fail"), "2.5", LISTED) == ""
+    assert reason(result("fail", rtol=1e-4), "1.5", LISTED) == ""
+
+
+def test_what_a_list_says_of_a_case_that_is_not_as_listed():
+    assert reason(result("fail"), "2.5", LISTED) == "a line of the list speaks of it, but for >=1,<2, and this is 2.5"
+    assert reason(result("pass"), "2.5", LISTED) == ""
+    assert reason(result("error"), "1.5", LISTED) == "listed as 'fail': known"
+    passes = reason(result("pass"), "1.5", LISTED)
+    assert passes == f"listed as 'fail': take the line {LISTED[0].pattern} off the list, or its versions (>=1,<2) end here"
 
 
 def test_the_way_in_which_a_case_fails_is_part_of_the_list():

@@ -201,7 +201,7 @@ def test_without_jsonschema(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "refnode_validation.protocol.client")
     monkeypatch.delattr(protocol, "client")
     assert cli.main(["--alone", "--cmd", command("none")]) == 2
-    assert "--cmd needs the package jsonschema: pip install refnode[validation]" in capsys.readouterr().err
+    assert "--cmd needs the package jsonschema: pip install -e '.[validation]'" in capsys.readouterr().err
 
 
 def test_beside_python_adapters_and_in_process(tmp_path):

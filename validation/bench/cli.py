@@ -45,7 +45,7 @@ def _run(work: list[Workload], chosen: list[Implementation], rounds: int, option
         if options.plot:
             from .plot import plot
     except ModuleNotFoundError as error:
-        raise ValueError(f"this needs the package {error.name}: pip install refnode[validation,plots]") from error
+        raise ValueError(f"this needs the package {error.name}: pip install -e '.[validation,plots]'") from error
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(160, console.width))  # a pipe has no width of its own

@@ -21,5 +21,6 @@ def render(header: Row, rows: list[Row]) -> str:
     statements = str(len(asked)) if good == len(asked) else f"{good}/{len(asked)}"
     message = f"{n['passes']}/{n['asked']} \u00b7 {statements} statements" if n["asked"] else "not run"
     well = "lightgrey" if not n["asked"] else "brightgreen" if n["passes"] == n["asked"] else "yellow"
-    color = "red" if n["unexpected"] else well
+    stale = any(line.startswith(f"{name} |") for line in header.get("stale", ()))
+    color = "red" if n["unexpected"] or stale else well
     return json.dumps({"schemaVersion": 1, "label": f"conformance of {name}", "message": message, "color": color}) + "\n"

@@ -121,6 +121,14 @@ def twins(rows: Iterable[Row]) -> dict[str, str]:
     return found
 
 
+def conclusion(header: Row, rows: Iterable[Row]) -> str:
+    """What a run comes to: empty if all outcomes were expected and no line of a list is stale."""
+    checks = len({(row["implementation"], row["check"]) for row in rows if row["outcome"] in UNEXPECTED})
+    parts = [f"unexpected outcomes in {checks} {'check' if checks == 1 else 'checks'}"] if checks else []
+    stale = len(header.get("stale", ()))
+    return " and ".join(parts + ([f"{stale} listed {'failure matches' if stale == 1 else 'failures match'} no case"] if stale else []))
+
+
 def versions(header: Row) -> dict[str, str]:
     """The version of each implementation that could be loaded."""
     return {entry["name"]: str(entry.get("version", "")) for entry in header["implementations"]}
@@ -184,7 +192,13 @@ def component(row: Row) -> str:
 
 
 def what(row: Row) -> str:
-    """What was wrong, in one line: the component, got, expected, the error and the ratio; or the message."""
+    """What was wrong, in one line: the component, got, expected, the error and the ratio, or the message; and what a list says of it, if
+    that is something else."""
+    listed = f" [{row['reason']}]" if row.get("reason") and row["outcome"] != "xfail" else ""
+    return _was(row) + listed
+
+
+def _was(row: Row) -> str:
     worst = row.get("worst")
     if not worst or (row.get("message") and not math.isfinite(float(worst["got"]))):
         return row.get("message") or row["state"]

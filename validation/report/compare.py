@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..outcomes import UNEXPECTED
 from .cells import Row, place, ratio_text, reproduction, versions, what, worst_ratio
@@ -53,7 +52,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     (old, before, _), (new, after, _) = read(options.a), read(options.b)
     found = changes(before, after)
-    _print(screen(), Path(options.a).name, Path(options.b).name, facts(old, new), found, new)
+    _print(screen(), options.a, options.b, facts(old, new), found, new)
     return 1 if any(change.kind in BAD for change in found) else 0
 
 

@@ -15,6 +15,7 @@ from .cells import Row, badness, by_check, component, level, main_state, shown
 
 OF_COMPONENT = {"dL/dt[0]": "S79"}  # the start time has a formula of its own
 MANY = 6  # problems that are listed by name
+SLIGHT = 1000.0  # what is so many times less off than the worst is told after it
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Group:
     def unexpected(self) -> bool:
         """Does one of the cases decide about the exit code?"""
         return any(row["outcome"] in UNEXPECTED for row in self.bad)
+
+    @property
+    def worst(self) -> float:
+        """The largest ratio; inf where something did not answer."""
+        return max(badness(row) for row in self.bad)
 
     @property
     def everywhere(self) -> bool:
@@ -69,7 +75,8 @@ def first(mine: list[Group], room: int) -> list[Group]:
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
-    """All groups: by implementation, unexpected ones first, then in the order of the catalog (simple checks before those built on them)."""
+    """All groups: by implementation, unexpected ones first, those that are slightly off beside others last; then in the order of the
+    catalog (simple checks before those built on them)."""
     rows = list(rows)
     found = []
     failing: dict[str, set[str]] = defaultdict(set)
@@ -83,7 +90,14 @@ def groups(rows: Iterable[Row]) -> list[Group]:
                 found.append((name, check, bad, [row for row in mine if row["state"] != "unsupported"]))
     made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name])) for name, check, bad, asked in found]
     order = list(dict.fromkeys(row["implementation"] for row in rows))
-    return sorted(made, key=lambda group: (order.index(group.implementation), not group.unexpected, level(group.check) != "required"))
+
+    largest = {name: max(group.worst for group in made if group.implementation == name) for name in {group.implementation for group in made}}
+
+    def key(group: Group) -> tuple[int, bool, bool, bool]:
+        slight = SLIGHT * group.worst < largest[group.implementation] < math.inf
+        return order.index(group.implementation), not group.unexpected, slight, level(group.check) != "required"
+
+    return sorted(made, key=key)
 
 
 def _statements(check: str, bad: list[Row], failing: set[str]) -> tuple[str, ...]:

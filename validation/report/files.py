@@ -58,7 +58,7 @@ def check(options: argparse.Namespace) -> None:
         try:
             import matplotlib  # noqa: F401
         except ModuleNotFoundError as error:
-            raise ValueError(f"--picture needs the package {error.name}: pip install refnode[plots]") from error
+            raise ValueError(f"--picture needs the package {error.name}: pip install -e '.[plots]'") from error
 
 
 def write(options: argparse.Namespace, header: Row, rows: list[Row]) -> bool:

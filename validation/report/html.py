@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..statements import statements
-from .cells import Row, by_check, by_statement, counts, names, place, reproduction, versions, what
+from .cells import Row, by_check, by_statement, conclusion, counts, names, place, reproduction, versions, what
 from .failures import Group, groups
 from .page import caption, command, esc, facts, ids, matrix, table
 from .page_cells import check_sections, statement_sections
@@ -21,8 +21,8 @@ def render(header: Row, rows: list[Row]) -> str:
     """The report as one HTML page."""
     id_of = ids(rows)
     found = groups(rows)
-    unexpected = sum(group.unexpected for group in found)
-    verdict = f"unexpected outcomes in {unexpected} {'check' if unexpected == 1 else 'checks'}" if unexpected else "all outcomes expected"
+    unexpected = conclusion(header, rows)
+    verdict = unexpected or "all outcomes expected"
     title = f"Conformance of {', '.join(names(rows)[:3])}{' and others' if len(names(rows)) > 3 else ''}"
     return f"""<!doctype html>
 <html lang="en">
@@ -51,6 +51,7 @@ def render(header: Row, rows: list[Row]) -> str:
 </section>
 <section id="failures" aria-labelledby="h-failures">
 <h2 id="h-failures">What did not pass</h2>
+{"".join(f'<p class="verdict">{esc(line)}</p>' for line in header.get("stale", ()))}
 {_failures(header, found, id_of)}
 </section>
 <section id="statements" aria-labelledby="h-statements">

@@ -24,6 +24,12 @@ def render(header: Row, rows: list[Row]) -> str:
         kinds = [_add(suite, header, row) for row in mine]
         suite.attrib["tests"] = str(len(mine))
         suite.attrib.update({f"{kind}s".replace("skippeds", "skipped"): str(kinds.count(kind)) for kind in ("failure", "error", "skipped")})
+    if header.get("stale"):
+        suite = ElementTree.SubElement(root, "testsuite", name="lists of expected failures", tests=str(len(header["stale"])))
+        suite.attrib.update(failures=str(len(header["stale"])), errors="0", skipped="0")
+        for line in header["stale"]:
+            case = ElementTree.SubElement(suite, "testcase", classname="stale", name=text(line))
+            ElementTree.SubElement(case, "failure", message=text(line), type="stale")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ..statements import statements
-from .cells import Cell, Row, by_check, by_statement, cell, counts, level, names, place, reproduction, versions, what
+from .cells import Cell, Row, by_check, by_statement, cell, conclusion, counts, level, names, place, reproduction, versions, what
 from .failures import Group, groups
 
 SYMBOLS = {"ok": "", "unexpected": "\u274c ", "noted": "\u26a0\ufe0f ", "expected": "", "unsupported": "", "skipped": "", "empty": ""}
@@ -16,13 +16,13 @@ SHOWN = 20  # groups of failures; a step summary may hold 1 MiB
 def render(header: Row, rows: list[Row]) -> str:
     """Totals, failures with their commands, and the matrices of statements and checks."""
     found = groups(rows)
-    bad = sum(group.unexpected for group in found)
     lines = [
-        f"## Conformance: {'as expected' if not bad else f'unexpected outcomes in {bad} ' + ('check' if bad == 1 else 'checks')}",
+        f"## Conformance: {conclusion(header, rows) or 'as expected'}",
         "",
         f"Suite {header['suite']}, Python {header['python']}, NumPy {header['numpy']}, {header['system']} {header['machine']}.",
         "",
         *_totals(header, rows),
+        *(f"- {text(line)}" for line in header.get("stale", ())),
     ]
     if found:
         lines += ["### What did not pass", ""]

@@ -40,6 +40,8 @@ def print_report(screen: Screen, header: Row, rows: list[Row]) -> None:
     """Print everything."""
     found = groups(rows)
     unexpected = [group for group in found if group.unexpected]
+    for line in header.get("stale", ()):
+        screen.line((line, "red"))
     _print_first(screen, header, rows, found)
     twin = twins(rows)
     shown_names = [name for name in names(rows) if name not in twin]

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
         return options.run(options, root)
     except ModuleNotFoundError as error:
         extra = "certify" if error.name == "flint" else "validation"
-        print(f"{COMMAND}: this needs the package {error.name}: pip install refnode[{extra}]", file=sys.stderr)
+        print(f"{COMMAND}: this needs the package {error.name}: pip install -e '.[{extra}]'", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"{COMMAND}: {error}", file=sys.stderr)
     except SystemExit:  # argparse, after --help
