@@ -18,10 +18,11 @@ another one runs every reproducer against the installed version, if it is among 
 These libraries are good, kept, and used by many; whoever checks them closely still meets places where a result is wrong. Each entry is
 reduced to at most 15 lines that need that library and NumPy only and end with what came out (`got`) and what a closed form says
 (`expected`). Each has a cause of its own, found in the library's source. *Silent* means a wrong or a missing result without a warning.
-An entry counts as a defect if a sentence of the library's documentation promises what does not happen (if only by offering the option or
-naming the argument), or if nothing in the documentation warns of it (then it says "no promise found"); as a documented limitation if the documentation says so itself. *Seen by* are the checks of this
-suite that failed in an adapter that goes that way, on problem P10, the flows, or vectors with repeated times. Measured with torch 2.14.1 and NumPy 2.4.6; where
-documentation is not in the package, it is that of the repository.
+An entry counts as a defect if a sentence of the library's documentation promises what does not happen (if only by offering the option
+or naming the argument), or if nothing in the documentation warns of it (then it says "no promise found"); as a documented limitation
+if the documentation says so itself. *Seen by* are the checks of this suite that failed in an adapter that goes that way, on problem
+P10, the flows, or vectors with repeated times. Measured with torch 2.14.1 and NumPy 2.4.6; where documentation is not in the package,
+it is that of the repository.
 
 {counts}
 

@@ -102,7 +102,7 @@ def _strips(rows: list[Row]) -> str:
     for name in shown:
         label = f"{name}: {len(of[name])} ratios, {sum(row['state'] != 'pass' for row in of[name])} of them do not pass"
         plot = strip_plot(of[name], low, high, label, ticks=name == shown[-1])
-        parts.append(f'<div class="striprow"><span>{esc(name)}</span>{plot}</div>')
+        parts.append(f'<div class="striprow"><span>{esc(name).replace(".", ".<wbr>")}</span>{plot}</div>')
     text = "Every answer by its error in units of the allowed one, on a logarithmic scale (exact ones at the left); crosses did not pass"
     return f"<figure><figcaption>{text}</figcaption>{''.join(parts)}</figure>"
 

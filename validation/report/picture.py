@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..statements import statements
@@ -14,6 +15,7 @@ MARKS = {
     "unsupported": "\u2013", "skipped": "not installed", "empty": "",
 }
 LIMITS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 1000.0)
+LONG = 18  # letters that a column is wide
 EXPECTED = 4  # the darkest shade of an expected failure
 
 
@@ -31,7 +33,7 @@ def draw(header: Row, rows: list[Row], path: Path) -> None:
     axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
     axes.axis("off")
     for j, name in enumerate(columns):
-        axes.text(left + width * (j + 0.5), top - 0.08, name.replace(".", "\n."), ha="center", va="bottom", fontsize=7.5, rotation=0)
+        axes.text(left + width * (j + 0.5), top - 0.08, _head(name), ha="center", va="bottom", fontsize=7.5, rotation=0)
     for i, (id, of) in enumerate(lines.items()):
         y = top + height * i
         axes.text(0.08, y + height / 2, id, va="center", fontsize=7.5, weight="bold")
@@ -44,6 +46,12 @@ def draw(header: Row, rows: list[Row], path: Path) -> None:
         same = f"The same results as another column, and left out: {', '.join(twin)}"
         axes.text(0.08, top + height * len(lines) + 0.47, same, va="center", fontsize=5.5)
     figure.savefig(path, dpi=160)
+
+
+def _head(name: str) -> str:
+    """The name on several lines: at its dots, and a long part of it also where a new word begins."""
+    parts = name.replace(".", "\n.").split("\n")
+    return "\n".join(re.sub("(?<=[a-z])(?=[A-Z])", "\n", part) if len(part) > LONG else part for part in parts)
 
 
 def _draw_cell(axes, x: float, y: float, width: float, height: float, cell: Cell) -> None:
