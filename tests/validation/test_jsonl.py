@@ -100,3 +100,20 @@ def test_no_case_is_in_a_plan_twice(tier):
     """A report of such a plan could not be read back."""
     items = [(check.id, name, direction, rtol) for name, direction, check, rtol in plan(Options(tier=tier)).all_items()]
     assert len(items) == len(set(items))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/home/me/my adapters/mine.py:Mine", "mine.py:Mine"),
+        ("lib/mine.py:Mine", "lib/mine.py:Mine"),
+        ("..\\lib\\mine.py:Mine", "../lib/mine.py:Mine"),
+        ("C:\\me\\mine.py:Mine", "mine.py:Mine"),
+        ("~/mine.py:Mine", "mine.py:Mine"),
+        ("--json=/home/me/r.jsonl", "r.jsonl"),
+        ("refnode.discrete", "refnode.discrete"),
+    ],
+)
+def test_folders_of_the_machine_are_not_kept_and_relative_ones_are(given, kept):
+    header = jsonl.header([{"name": "mine", "word": given}], [given], 0)
+    assert header["argv"] == [kept] and header["implementations"][0]["word"] == kept

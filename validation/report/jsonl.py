@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -114,7 +115,9 @@ def _without_folders(implementation: dict[str, Any]) -> str:
 
 
 def _without_folder(word: str) -> str:
-    return word.replace("\\", "/").rsplit("/", 1)[-1]
+    """A path of this machine without its folders; one that is relative as it is, for the command that it stands in is to work again."""
+    plain = word.replace("\\", "/")
+    return plain.rsplit("/", 1)[-1] if re.search(r"(^|=)(/|~|[A-Za-z]:/)", plain) else plain
 
 
 def _number(x: float | None) -> float | str | None:
