@@ -3,13 +3,20 @@
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from refnode_validation.mutants import text
 from refnode_validation.mutants.__main__ import main
+from refnode_validation.mutants.detours import DETOURS, the_same
 from refnode_validation.mutants.drawing import BY_HAND, DRAWN, NUMBER, SEED, Mutant, mutants, mutated, package
 from refnode_validation.mutants.operators import applied, edits, functions
+from refnode_validation.plans import Options, plan
+from refnode_validation.runner import run
+
+import refnode as rn
 
 ROWS = text.matrix()
 KNOWN = {mutant.id: mutant for mutant in mutants()}
@@ -70,6 +77,21 @@ def test_the_readme_has_the_scores():
     assert f"{n['suite']} of {living} ({100 * n['suite'] / living:.1f} %)" in readme
     assert f"{n['suite'] + n['tests']} of {living}" in readme
     assert f"{n['naive']} of {living}" in readme
+
+
+@pytest.mark.parametrize("Way", DETOURS, ids=lambda Way: Way.name)
+def test_a_detour_changes_nothing(Way):
+    """The checks of one problem, in both directions, pass by every detour."""
+    asked = replace(plan(Options(problem=("P10",), rtol=(1e-4,))), relations=())
+    states = {result.id: result.verdict.state for result in run(Way(), asked)}
+    assert set(states.values()) <= {"pass", "unsupported"}, states
+    assert states["solve.value/P10/forward/1e-04"] == states["solve.reversed/P10/reversed/1e-04"] == "pass"
+
+
+def test_the_same_in_other_words_is_the_same():
+    v = np.array([0.5, -2.0, 3.0])
+    np.testing.assert_array_equal(the_same(v), v)
+    np.testing.assert_array_equal(rn.jacobian(the_same)(v), np.eye(3))
 
 
 def test_an_edit_of_each_kind():
