@@ -57,6 +57,14 @@ def test_mixed_states_are_named_by_the_most_frequent():
     assert _verb(group) == "times out"
 
 
+def test_statements_are_suspected_by_the_checks_that_ran():
+    """grad.cut, the other check of S13, did not run: all that speaks of S13 fails, and half of what speaks of S84."""
+    rows = [row("mine", check, "P10", 1e-7, "fail", 1e6, "UNEXPECTED") for check in ("grad.z0", "grad.observations")]
+    rows += [row("mine", "grad.observations_t", "P10", 1e-7, "pass", 0.1)]
+    (group,) = (group for group in groups(rows) if group.check == "grad.observations")
+    assert group.statements == ("S13", "S84")
+
+
 def test_what_is_slightly_off_comes_after_what_is_wrong():
     rows = [row("mine", "solve.value", "P10", 1e-7, "fail", 1.12, "UNEXPECTED"), row("mine", "grad.t", "P10", 1e-7, "fail", 1e6, "UNEXPECTED"),
             row("mine", "grad.z0", "P10", 1e-7, "fail", 900.0, "UNEXPECTED")]

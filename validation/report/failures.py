@@ -14,6 +14,7 @@ from ..statements import checks_of, statements
 from .cells import Row, badness, by_check, component, level, main_state, shown
 
 OF_COMPONENT = {"dL/dt[0]": "S79"}  # the start time has a formula of its own
+OF_QUANTITY = {"dL/dz0": "S8", "dL/dtheta": "S9"}
 MANY = 6  # problems that are listed by name
 SLIGHT = 1000.0  # what is so many times less off than the worst is told after it
 
@@ -80,15 +81,18 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     rows = list(rows)
     found = []
     failing: dict[str, set[str]] = defaultdict(set)
+    ran: dict[str, set[str]] = defaultdict(set)
     for check, of in by_check(rows).items():
         for name, mine in of.items():
             bad = [row for row in mine if shown(row)]
+            if bad or any(row["state"] != "unsupported" for row in mine):
+                ran[name].add(check)
             if bad:
                 state = main_state(bad)
                 bad.sort(key=lambda row: (row["state"] != state, -badness(row)))
                 failing[name].add(check)
                 found.append((name, check, bad, [row for row in mine if row["state"] != "unsupported"]))
-    made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name])) for name, check, bad, asked in found]
+    made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name], ran[name])) for name, check, bad, asked in found]
     order = list(dict.fromkeys(row["implementation"] for row in rows))
 
     largest = {name: max(group.worst for group in made if group.implementation == name) for name in {group.implementation for group in made}}
@@ -100,13 +104,19 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     return sorted(made, key=key)
 
 
-def _statements(check: str, bad: list[Row], failing: set[str]) -> tuple[str, ...]:
+def _statements(check: str, bad: list[Row], failing: set[str], ran: set[str]) -> tuple[str, ...]:
     """The statements of a check, the most suspect first: the one that speaks of the component which is always the worst; then by the share
-    of the checks of a statement that fail, and those with few checks before others."""
+    of the checks of a statement that fail, of those that ran; then the one of the quantity that is the worst most often; and those with
+    few checks before others."""
+    quantities = Counter(OF_QUANTITY.get(row["worst"]["quantity"]) for row in bad if row.get("worst"))
     spoken = {OF_COMPONENT.get(component(row)) for row in bad}
     mine = everything()[check].statements if check in everything() else ()
-    of = {id: checks_of(statements()[id]) for id in mine}
-    return tuple(sorted(mine, key=lambda id: (spoken != {id}, -sum(other in failing for other in of[id]) / len(of[id]), len(of[id]))))
+    of = {id: [other for other in checks_of(statements()[id]) if other in ran] for id in mine}
+
+    def key(id: str) -> tuple[bool, float, int, int]:
+        return spoken != {id}, -sum(other in failing for other in of[id]) / len(of[id]), -quantities[id], len(of[id])
+
+    return tuple(sorted(mine, key=key))
 
 
 def _checks_of(ids: tuple[str, ...]) -> float:
