@@ -74,10 +74,11 @@ class Odeint:
             del self.programs[next(iter(self.programs))]
         answer = program(*arguments[len(self.static) :])
         case.calls = 0  # those were traces
-        answer |= {key: answer[key][: len(case.ts)] for key in {"z", "dL/dt"} & set(answer)}
-        return {key: np.asarray(answer[key]) for key in case.wants}
+        answer |= {name: answer[name][: len(case.ts)] for name in {"z", "dL/dt"} & set(answer)}
+        return {name: np.asarray(answer[name]) for name in case.wants}
 
     def compiled(self, question, arguments):
+        """The program for a question; it does not keep the rest of what tracing leaves behind."""
         gc.disable()  # there is no garbage; looking for it takes a tenth of the time
         try:
             return jax.jit(question, static_argnums=self.static).lower(*arguments).compile(QUICKLY)
