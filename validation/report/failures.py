@@ -95,7 +95,9 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name], ran[name])) for name, check, bad, asked in found]
     order = list(dict.fromkeys(row["implementation"] for row in rows))
 
-    largest = {name: max(group.worst for group in made if group.implementation == name) for name in {group.implementation for group in made}}
+    largest: dict[str, float] = defaultdict(float)
+    for group in made:
+        largest[group.implementation] = max(largest[group.implementation], group.worst)
 
     def key(group: Group) -> tuple[int, bool, bool, bool]:
         slight = SLIGHT * group.worst < largest[group.implementation] < math.inf
