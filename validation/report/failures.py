@@ -92,7 +92,8 @@ def groups(rows: Iterable[Row]) -> list[Group]:
                 bad.sort(key=lambda row: (row["state"] != state, -badness(row)))
                 failing[name].add(check)
                 found.append((name, check, bad, [row for row in mine if row["state"] != "unsupported"]))
-    made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name], ran[name])) for name, check, bad, asked in found]
+    made = [Group(name, check, tuple(bad), tuple(asked), _statements(check, bad, failing[name], ran[name]))
+            for name, check, bad, asked in found]
     order = list(dict.fromkeys(row["implementation"] for row in rows))
 
     largest: dict[str, float] = defaultdict(float)
