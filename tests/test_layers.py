@@ -28,6 +28,7 @@ MAY_IMPORT = {  # layer: what it may import, beside itself, NumPy, SciPy and the
     "refnode_validation.impls.refnode": ["refnode", "refnode_validation"],
     "refnode_validation.mutants.naive": ["refnode"],
     "refnode_validation.mutants.ways": ["refnode", "refnode_validation"],
+    "refnode_validation.mutants.detours": ["refnode", "refnode_validation"],
     "refnode_validation": ["refnode_validation"],
 }
 CORE = {"numpy", "scipy", *sys.stdlib_module_names}
@@ -95,7 +96,7 @@ def test_no_cycles():
 
 def test_only_impls_refnode_knows_refnode():
     for name, path in MODULES:
-        knowing = [f"refnode_validation.{file}" for file in ("impls.refnode", "mutants.naive", "mutants.ways")]
+        knowing = [f"refnode_validation.{file}" for file in ("impls.refnode", "mutants.naive", "mutants.ways", "mutants.detours")]
         if name.startswith("refnode_validation") and name not in knowing:
             assert not any(within(i, "refnode") for i in imports(name, path)), name
 

@@ -57,7 +57,7 @@ def calling(*arguments):
 NOTHING = (lambda case, answer: answer)
 SYMPTOMS = {  # name: the symptom, the state and the message of the reply
     "none": (NOTHING, "answered", ""),
-    "raises": (raising(ZeroDivisionError("by zero\nsecond line")), "error", "ZeroDivisionError: by zero"),
+    "raises": (raising(ZeroDivisionError("by zero\nsecond line")), "error", "ZeroDivisionError: by zero (contract_fakes.py:18)"),
     "refuses": (raising(Refused("too stiff")), "refused", "too stiff"),
     "unsupported": (raising(Unsupported("grad:z0")), "fail", "declares what it then calls unsupported: grad:z0"),
     "silent": (lambda case, answer: None, "error", "TypeError: run(case) must return a dict, not NoneType"),
