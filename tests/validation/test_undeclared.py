@@ -31,7 +31,7 @@ def silent(Mode, *capabilities):
     return Silent()
 
 
-SOME = ["grad:t", "time:backward", "stats:nfe", "max_steps", "fixed:rk4", "flow:grad_t"]
+SOME = ["grad:z0", "grad:t", "time:backward", "stats:nfe", "f32", "max_steps", "fixed:rk4", "flow:grad_t", "grad:second"]
 
 
 @pytest.mark.parametrize("capability", SOME)
