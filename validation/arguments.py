@@ -70,6 +70,9 @@ def _check_idle(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if options.dynamics and value is not None and value is not False and value != []:  # (--draws 0 is given, too)
             raise ValueError(f"--{name} is about implementations; --dynamics takes --z0, --ts, --theta, --seed and --json")
+    for name in ("tier", "only", "problem", "rtol", "draws", "dynamics", "json", *files.TEXTS, "picture"):
+        if options.undeclared and getattr(options, name) not in (None, []):
+            raise ValueError(f"--undeclared asks questions of its own and ends: it goes without --{name}")
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

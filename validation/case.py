@@ -218,10 +218,9 @@ def arrays_of(returned: Any, case: Case) -> tuple[dict[str, np.ndarray], dict[st
             raise ValueError(f"{key} is not an array of real numbers: dtype {array.dtype}")
         if array.shape != shapes[key]:
             raise ValueError(f"{key} has shape {array.shape}, expected {shapes[key]}")
-        if array.dtype.kind == "f" and array.dtype != {"f64": np.float64, "f32": np.float32}[case.dtype]:
-            raise ValueError(f"{key} has dtype {array.dtype}, expected {'float64' if case.dtype == 'f64' else 'float32'}")
-        if case.dtype == "f32" and array.dtype.kind != "f":
-            raise ValueError(f"{key} has dtype {array.dtype}, expected float32")
+        wanted = np.dtype({"f64": np.float64, "f32": np.float32}[case.dtype])
+        if array.dtype != wanted and (array.dtype.kind == "f" or case.dtype == "f32"):  # whole numbers are as good as float64
+            raise ValueError(f"{key} has dtype {array.dtype}, expected {wanted}")
         arrays[key] = array.astype(np.float64)
     return arrays, stats
 

@@ -74,9 +74,14 @@ def test_expected_failures(mine, tmp_path, capsys):
     listed.write_text("mine | solve.value/P10/forward/1e-07 | * | error: ValueError | - | not the way it fails\n")
     assert main(arguments) == 1
     assert "XFAIL-CHANGED fail P10 forward" in capsys.readouterr().out
-    listed.write_text("mine | solve.value/P10/forward/1e-07 | \n")
-    assert main(arguments) == 2
-    assert "mine.expected, line 1" in capsys.readouterr().err
+    for line, says in (("mine | solve.value/P10/forward/1e-07 | ", "expected 'implementation"),
+                       ("mine | solve.value/{P10/forward/1e-07 | * | fail | - | unbalanced", "is not check/problem/direction/rtol"),
+                       ("mine | solve.value/P10 | * | fail | - | too short", "is not check/problem/direction/rtol"),
+                       ("mine | solve.value/P10/forward/1e-07 | 1.2 | fail | - | no version", "version condition '1.2' is not one of")):
+        listed.write_text(f"# a comment\n{line}\n")
+        assert main(arguments) == 2
+        err = capsys.readouterr().err
+        assert "mine.expected, line 2: " in err and says in err
 
 
 def test_stale_lines_count_in_full_runs_only(mine, tmp_path, capsys, monkeypatch):
@@ -208,6 +213,8 @@ def test_its_list_is_its_part_of_the_librarys():
         (["--impl", "foo"], "unknown implementation 'foo': known are refnode, scipy"),
         (["--impl", "scipy.LSODA"], "unknown implementation 'scipy.LSODA': scipy has scipy.RK45, scipy.DOP853"),
         (["--in-process", "--impl", "scipy.RK45"], "two implementations have the name 'scipy.RK45': name it once, or give yours another"),
+        (["--undeclared", "--problem", "P10"], "--undeclared asks questions of its own and ends: it goes without --problem"),
+        (["--undeclared", "--html", "r.html"], "it goes without --html"),
         (["--alone"], "--alone needs --impl"),
         (["--only", "zzz"], "no check matches 'zzz'"),
         (["--problem", "P99"], "unknown problem 'P99'"),

@@ -88,6 +88,7 @@ def test_the_command(tmp_path, capsys):
     assert cli.main(["compare", str(old), str(new)]) == 1
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "WORSE mine: solve.value, 1 case" in out
+    assert f"{old} -> {new}".replace(" ", "") in out.replace(" ", "")  # which is which, also where both have the same name
     assert "P10 forward rtol 1e-04: pass 0.20 -> fail 7.00 (z[1,0] got 1.5, expected 2, error 0.5, ratio 7.00)" in out
     assert "$ refnode validate --alone --impl mine.py:Mine --only solve.value --problem P10 --rtol 1e-04 --seed 7" in out
     assert out.endswith("1 WORSE ")

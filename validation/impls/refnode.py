@@ -62,6 +62,11 @@ class Adjoint:
             return {"z": z, "stats": {"nfe": stats.forward.nfe}}
         if "d2L/dz0" in case.wants:
             return self._second(case, solve)
+        return self.with_gradients(case, solve)
+
+    @staticmethod
+    def with_gradients(case, solve):
+        """z of solve(z0, ts, theta), and its gradients."""
         z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
         dz0, dt, dtheta = back(case.weights)
         answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
@@ -145,7 +150,7 @@ class Reversible(Interpolating):
     """The exact derivative of coupled steps, whose states are found again."""
 
     name = "refnode.reversible"
-    capabilities = (Interpolating.capabilities | {"grad:second"}) - set(FIXED)  # coupled pairs are another method
+    capabilities = Discrete.capabilities - set(FIXED)  # coupled pairs are another method
     gradient = "reversible"
 
     def run(self, case):

@@ -23,10 +23,7 @@ class Detour(Adjoint):
         solve = self.solve_of(case)
         if case.wants == ("z",):
             return {"z": solve(case.z0, case.ts, case.theta)}
-        z, back = rn.pullback(solve, case.z0, case.ts, case.theta)
-        dz0, dt, dtheta = back(case.weights)
-        answer = {"z": z, "dL/dz0": dz0, "dL/dtheta": dtheta, "dL/dt": dt}
-        return {key: answer[key] for key in case.wants}
+        return self.with_gradients(case, solve)
 
     def settings(self, case) -> dict[str, Any]:
         return {"rtol": case.rtol, "atol": case.atol, "gradient": self.gradient}
@@ -88,12 +85,11 @@ class WithEvents(ValuesAlone):
     name = "resets"
     capabilities = ValuesAlone.capabilities | {"f32"}
 
-    def _answer(self, case):
-        first, middle = case.ts[0], 0.5 * (case.ts[0] + case.ts[-1])
+    def solve_of(self, case):
+        f, first, middle = case.dynamics(np), case.ts[0], 0.5 * (case.ts[0] + case.ts[-1])
         none = rn.Event(lambda z, t, theta: t - first, terminal=True)
         same = rn.Event(lambda z, t, theta: t - middle, reset=lambda z, t, theta: 1.0 * z)
-        f = case.dynamics(np)
-        return {"z": rn.solve(f, case.z0, case.ts, case.theta, rtol=case.rtol, atol=case.atol, events=[none, same]).zs}
+        return lambda z0, ts, theta: rn.solve(f, z0, ts, theta, rtol=case.rtol, atol=case.atol, events=[none, same]).zs
 
 
 class InOtherWords(Detour):
@@ -194,11 +190,11 @@ class Flows(Detour):
 
     def solve_of(self, case):
         f = case.dynamics(np)
-        rn_flow = rn.CNF(lambda z, t, theta: np.stack([f(row, t, theta) for row in z]), base=rn.standard_normal(case.z0.size),
-                         rtol=case.rtol, atol=case.atol)
+        flow = rn.CNF(lambda z, t, theta: np.stack([f(row, t, theta) for row in z]), base=rn.standard_normal(case.z0.size),
+                      rtol=case.rtol, atol=case.atol)
 
         def solve(z0, ts, theta):
-            return np.stack([z0, *(self.image(rn_flow, theta, z0[None], ts[0], ts[i])[0] for i in range(1, len(ts)))])
+            return np.stack([z0, *(self.image(flow, theta, z0[None], ts[0], ts[i])[0] for i in range(1, len(ts)))])
 
         return solve
 

@@ -41,22 +41,22 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, An
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except ValueError as error:
-        raise ReportError(f"{path.name} has a line that is not JSON: {error}") from error
+        raise ReportError(f"{path} has a line that is not JSON: {error}") from error
     kinds = [entry.get("kind") if isinstance(entry, dict) else None for entry in entries]
     if not entries or kinds[0] != "header" or entries[0].get("format") != FORMAT:
-        raise ReportError(f"{path.name} does not begin with a header of format {FORMAT}")
+        raise ReportError(f"{path} does not begin with a header of format {FORMAT}")
     if kinds[-1] != "footer" or entries[-1].get("complete") is not True:
-        raise ReportError(f"{path.name} is truncated: there is no footer")
+        raise ReportError(f"{path} is truncated: there is no footer")
     if any(kind != "case" for kind in kinds[1:-1]):
-        raise ReportError(f"{path.name} has lines between header and footer that are not cases")
+        raise ReportError(f"{path} has lines between header and footer that are not cases")
     header, rows, footer = entries[0], entries[1:-1], entries[-1]
     if footer["cases"] != len(rows):
-        raise ReportError(f"{path.name} has {len(rows)} cases, its footer says {footer['cases']}")
+        raise ReportError(f"{path} has {len(rows)} cases, its footer says {footer['cases']}")
     twice = [key for key, n in Counter((row["implementation"], row["id"]) for row in rows).items() if n > 1]
     if twice:
-        raise ReportError(f"{path.name} has a case twice: {twice[0][0]}, {twice[0][1]}")
+        raise ReportError(f"{path} has a case twice: {twice[0][0]}, {twice[0][1]}")
     if footer["counts"] != dict(Counter(f"{row['implementation']}:{row['state']}" for row in rows)):
-        raise ReportError(f"{path.name}: the counts of the footer are not those of the cases")
+        raise ReportError(f"{path}: the counts of the footer are not those of the cases")
     return header, rows, footer
 
 
