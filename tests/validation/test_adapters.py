@@ -66,6 +66,12 @@ def test_what_jax_has_compiled_serves_the_other_direction_and_tolerance():
         patch.setattr(diffrax.Checkpointed, "solve", lambda *_: pytest.fail("traced again"))
         for task, rtol in ((forward(problem), 1e-7), (backward(problem), 1e-4)):
             assert ask(adapter, task, rtol, ("z",)).state == "answered"
+        patch.undo()
+        patch.setattr(importlib.import_module("refnode_validation.impls.jax"), "KEPT", 1)
+        for name in ("P01", "P10"):  # the oldest program goes, and is made again
+            task = forward(problems()[name])
+            assert np.abs(ask(adapter, task, 1e-7, ("z",)).arrays["z"] - task.values).max() < 1e-4
+            assert len(adapter.programs) == 1
     assert Traced(lambda z: 2.0 * z, 1.0) == Traced(lambda z: 2.0 * z, 1.0)
     assert Traced(lambda z: 2.0 * z, 1.0) != Traced(lambda z: (2.0 + 1e-15) * z, 1.0)
     assert Traced(lambda z: np.array([1.0, 2.0]) * z, 1.0) != Traced(lambda z: np.array([1.0, 3.0]) * z, 1.0)
