@@ -58,11 +58,19 @@ def test_mixed_states_are_named_by_the_most_frequent():
 
 
 def test_statements_are_suspected_by_the_checks_that_ran():
-    """grad.cut, the other check of S13, did not run: all that speaks of S13 fails, and half of what speaks of S84."""
-    rows = [row("mine", check, "P10", 1e-7, "fail", 1e6, "UNEXPECTED") for check in ("grad.z0", "grad.observations")]
-    rows += [row("mine", "grad.observations_t", "P10", 1e-7, "pass", 0.1)]
-    (group,) = (group for group in groups(rows) if group.check == "grad.observations")
+    """grad.cut, the other check of S13, did not run: all that ran of S13 and of S84 fails, and S13 has fewer checks."""
+    failing = ("grad.z0", "grad.observations", "grad.observations_t")
+    (group,) = (group for group in groups([row("mine", check, "P10", 1e-7, "fail", 1e6, "UNEXPECTED") for check in failing])
+                if group.check == "grad.observations")
     assert group.statements == ("S13", "S84")
+
+
+@pytest.mark.parametrize(("quantity", "statement"), [("dL/dz0", "S8"), ("dL/dtheta", "S9")])
+def test_of_statements_that_are_as_suspect_the_one_of_the_quantity_that_is_off_is_first(quantity, statement):
+    rows = [row("mine", check, "P10", 1e-7, "pass", 0.1) for check in ("grad.z0", "grad.theta")]
+    rows.append(row("mine", "grad.reversed", "P10", 1e-7, "fail", 1e6, "UNEXPECTED", worst=(quantity, (0,), 1.0, -1.0), direction="reversed"))
+    (group,) = groups(rows)
+    assert group.statements[0] == statement
 
 
 def test_what_is_slightly_off_comes_after_what_is_wrong():
