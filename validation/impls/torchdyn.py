@@ -29,7 +29,7 @@ class Autograd(Torch):
     sensitivity = "autograd"
 
     def run(self, case):
-        case.max_calls = int(case.max_calls * min(1.0, (1e-10 / case.rtol) ** 0.2))  # no limit of its own (RN-0047); steps grow so at order 5
+        case.max_calls = int(case.max_calls * min(1.0, (1e-10 / case.rtol) ** 0.2))  # steps at order 5; it has no limit itself (RN-0047)
         return super().run(case)
 
     def solve(self, f, z0, ts, theta, case):
